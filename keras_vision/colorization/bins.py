@@ -1,0 +1,122 @@
+"""The 313 colour bins of Zhang, Isola, Efros 2016, "Colorful Image Colorization", section 2.
+
+A colour (a, b) becomes a distribution over the bins of a 10-unit grid that sRGB can reach, a
+predicted distribution becomes a colour again, and rare bins are made to count more.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from keras import ops
+
+STEP = 10
+# For every a, from -90 in steps of 10: the first and the last b whose bin sRGB can reach.
+REACH = (
+    (50, 90), (20, 90), (0, 90), (-20, 90), (-30, 100), (-40, 100), (-50, 100), (-50, 100),
+    (-60, 100), (-70, 100), (-80, 90), (-80, 90), (-90, 90), (-100, 90), (-100, 80),
+    (-110, 80), (-110, 80), (-110, 70), (-110, 70), (-90, 0),
+)  # fmt: skip
+CENTERS = np.float32(
+    [
+        (-90 + STEP * row, b)
+        for row, (first, last) in enumerate(REACH)
+        for b in range(first, last + 1, STEP)
+    ]
+)
+
+# The ab plane is cut into square cells. Their edges lie where two bins are equally near, which
+# leaves the fewest candidates in each.
+CELL = 5
+EDGE = 130  # beyond any sRGB colour: a lies in -87..99, b in -108..95
+
+
+@lru_cache
+def candidates(neighbors):
+    """Every bin that is among the `neighbors` nearest of some point of a cell: (cells, C) int32.
+
+    A bin drops out of a cell when `neighbors` others are nowhere in it farther away. Which of
+    two points is nearer is linear in the place, so asking at the four corners is exact. Short
+    rows are filled up with -1.
+    """
+    ticks = np.arange(-EDGE, EDGE, CELL) + CELL / 2
+    middles = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), -1).reshape(-1, 1, 2)
+    distance = np.linalg.norm(middles - CENTERS, axis=-1)  # (cells, 313)
+    kth = np.partition(distance, neighbors - 1)[:, neighbors - 1 : neighbors]
+    near = (distance <= kth + 2**0.5 * CELL).sum(1).max()  # no farther bin can be one
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :near]
+    half = CELL / 2
+    corners = middles + [(-half, -half), (-half, half), (half, -half), (half, half)]
+    squares = ((corners[:, :, None] - CENTERS[nearest][:, None]) ** 2).sum(-1)  # (cells, 4, near)
+    gap = squares[..., :, None] - squares[..., None, :]
+    beaten = ((gap >= 0).all(1) & (gap > 0).any(1)).sum(2)  # by how many others, (cells, near)
+    kept = np.where(beaten < neighbors, nearest, len(CENTERS))
+    kept = np.sort(kept, axis=1)[:, : (beaten < neighbors).sum(1).max()]
+    return np.where(kept < len(CENTERS), kept, -1).astype("int32")
+
+
+def soft_encode(ab, neighbors=5, sigma=5.0):
+    """Colours ab (..., 2) -> the nearest bins' indices and weights, both (..., neighbors).
+
+    The weights are a Gaussian of the distance in Lab units and sum to 1 (section 2.2; the paper
+    takes 5 neighbours, the released code 10). The neighbours come in no special order. Exact
+    for |a|, |b| < 130, which holds all that sRGB can show; colours beyond count as on that edge.
+    """
+    table = candidates(neighbors)
+    places = np.where(table[..., None] >= 0, CENTERS[table], 1e4)  # a filler is never near
+    ab = ops.clip(ops.cast(ab, "float32"), -EDGE, EDGE - 1e-3)
+    cell = ops.cast((ab + EDGE) / CELL, "int32")  # (..., 2)
+    cell = cell[..., 0] * (2 * EDGE // CELL) + cell[..., 1]
+    offsets = ops.take(places.astype("float32"), cell, axis=0) - ab[..., None, :]
+    squares = ops.unstack(ops.sum(offsets**2, axis=-1), axis=-1)  # a list: one entry a candidate
+    indices = ops.unstack(ops.take(table, cell, axis=0), axis=-1)
+    # The farthest bubbles to the end and drops out: on so few columns far cheaper than a sort.
+    while len(squares) > neighbors:
+        for i in range(len(squares) - 1):
+            swap = squares[i] > squares[i + 1]
+            here, there = indices[i], indices[i + 1]
+            indices[i], indices[i + 1] = ops.where(swap, there, here), ops.where(swap, here, there)
+            here, there = squares[i], squares[i + 1]
+            squares[i], squares[i + 1] = ops.minimum(here, there), ops.maximum(here, there)
+        squares.pop(), indices.pop()
+    squares = ops.stack(squares, axis=-1)
+    return ops.stack(indices, axis=-1), ops.softmax(-squares / (2 * sigma**2))
+
+
+def decode(logits, temperature=0.38):
+    """Logits (..., 313) -> colours ab (..., 2), the annealed mean (eq. 5).
+
+    The softmax is sharpened by `temperature`: 1 gives the distribution's mean (greyish), 0 its
+    mode (vivid, but patchy).
+    """
+    logits = ops.cast(logits, "float32")
+    if temperature == 0:
+        return ops.take(CENTERS, ops.argmax(logits, axis=-1), axis=0)
+    return ops.matmul(ops.softmax(logits / temperature), CENTERS)
+
+
+def estimate_prior(dataset, sigma=5.0):
+    """The bins' frequencies (313,) in the batches (..., ab) of `dataset`, smoothed; the sum is 1.
+
+    Counts pixels by their nearest bin and spreads every bin's share over its surroundings by a
+    Gaussian of `sigma` Lab units (section 2.2), so that no reachable colour has frequency 0.
+    """
+    counts = np.zeros(len(CENTERS))
+    for *_, ab in dataset:
+        nearest, _ = soft_encode(ab, neighbors=1)
+        counts += np.bincount(np.ravel(ops.convert_to_numpy(nearest)), minlength=len(counts))
+    if counts.sum() == 0:
+        raise ValueError("The prior needs at least one picture, but the dataset has none.")
+    squares = ((CENTERS[:, None] - CENTERS) ** 2).sum(-1)
+    kernel = np.exp(-squares / (2 * sigma**2))
+    prior = counts @ (kernel / kernel.sum(1, keepdims=True))
+    return (prior / prior.sum()).astype("float32")
+
+
+def rarity(prior, mix=0.5):
+    """Weights (313,) that make rare colours count more, with mean 1 under `prior` (eq. 4).
+
+    `mix` blends the prior with the uniform one: 1 makes all weights equal.
+    """
+    prior = np.asarray(prior, "float64")
+    weights = 1 / ((1 - mix) * prior + mix / len(prior))
+    return (weights / (prior @ weights)).astype("float32")

@@ -1,0 +1,46 @@
+"""sRGB <-> CIE Lab (D65, 2 degree observer): IEC 61966-2-1 and CIE 15, as `skimage.color` has them.
+
+Shapes are `(..., 3)` on both sides. RGB runs over 0..255; L over 0..100; inside sRGB's gamut
+a runs from -86.2 to 98.3 and b from -107.9 to 94.5.
+"""
+
+import numpy as np
+from keras import ops
+
+RGB_TO_XYZ = np.float32(
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+)
+XYZ_TO_RGB = np.linalg.inv(RGB_TO_XYZ.astype("float64")).astype("float32")
+WHITE = np.float32([0.95047, 1.0, 1.08883])
+# f(t) is a cube root above this, and a straight line below, where the root is too steep.
+KNEE = 0.008856
+
+
+def rgb_to_lab(rgb):
+    """sRGB `(..., 3)` in 0..255, of any dtype -> Lab `(..., 3)`, float32."""
+    rgb = ops.cast(rgb, "float32") / 255
+    # Both branches of a `where` are differentiated: the power must not see 0, where its
+    # slope is infinite.
+    curve = ((ops.maximum(rgb, 0.04045) + 0.055) / 1.055) ** 2.4
+    linear = ops.where(rgb > 0.04045, curve, rgb / 12.92)
+    t = ops.matmul(linear, RGB_TO_XYZ.T) / WHITE
+    root = ops.maximum(t, KNEE) ** (1 / 3)
+    f = ops.where(t > KNEE, root, 7.787 * t + 16 / 116)
+    x, y, z = f[..., 0], f[..., 1], f[..., 2]
+    return ops.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def lab_to_rgb(lab):
+    """Lab `(..., 3)` -> sRGB `(..., 3)`, float32; colours outside the gamut are clipped to 0..255."""
+    lab = ops.cast(lab, "float32")
+    y = (lab[..., 0] + 16) / 116
+    f = ops.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
+    t = ops.where(f > KNEE ** (1 / 3), f**3, (f - 16 / 116) / 7.787)
+    linear = ops.matmul(t * WHITE, XYZ_TO_RGB.T)
+    curve = 1.055 * ops.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    rgb = ops.where(linear > 0.0031308, curve, 12.92 * linear)
+    return ops.clip(255 * rgb, 0, 255)

@@ -1,0 +1,76 @@
+"""Photos in, coloured photos out."""
+
+from itertools import groupby
+
+import numpy as np
+from keras import ops
+from PIL import Image
+from tqdm import tqdm
+
+from keras_vision import images
+from keras_vision.colorization import grid
+from keras_vision.colorization.color import lab_to_rgb, rgb_to_lab
+
+BATCH = 8
+STRIP = 2**20  # pixels converted at a time, so that a photo of any size fits into memory
+
+
+def colorize(model, photos, temperature=0.38, size=256):
+    """Colours photos by nothing but their lightness; colours they have are ignored.
+
+    photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or a list of mixed sizes.
+    temperature: of the annealed mean, 0..1: lower is more vivid, and more patchy.
+    size: the network sees a photo scaled to about `size` x `size` pixels, its aspect kept.
+    Returns uint8 sRGB of the photos' own sizes: an array for one photo or a batch, a list for a
+    list.
+    """
+    rgb = images.read_all(photos)
+    coloured = [None] * len(rgb)
+    shapes = [seen_shape(photo.shape, size) for photo in rgb]
+    by_shape = sorted(range(len(rgb)), key=shapes.__getitem__)
+    with tqdm(total=len(rgb), desc="colorize", delay=3, leave=False) as bar:
+        for shape, group in groupby(by_shape, key=shapes.__getitem__):
+            group = list(group)
+            for start in range(0, len(group), BATCH):
+                chunk = group[start : start + BATCH]
+                seen = np.stack([scaled(rgb[i], shape) for i in chunk])
+                outputs = model.predict_on_batch(rgb_to_lab(seen)[..., :1])
+                colours = ops.convert_to_numpy(grid.to_pixels(outputs, *shape, temperature))
+                for i, ab in zip(chunk, colours, strict=True):
+                    coloured[i] = with_colours(rgb[i], ab)
+                    bar.update()
+    if not images.holds_several(photos):
+        return coloured[0]
+    return np.stack(coloured) if getattr(photos, "ndim", 0) == 4 else coloured
+
+
+def seen_shape(shape, size):
+    """Height and width, multiples of 8, of about size**2 pixels in the aspect of `shape`."""
+    height, width = shape[:2]
+    aspect = (height / width) ** 0.5
+    return max(8, round(size * aspect / 8) * 8), max(8, round(size / aspect / 8) * 8)
+
+
+def scaled(rgb, shape):
+    """uint8 (H, W, 3) -> uint8 (*shape, 3), without aliasing."""
+    if rgb.shape[:2] == shape:
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize(shape[::-1], Image.Resampling.BICUBIC))
+
+
+def with_colours(rgb, ab):
+    """The lightness of a photo (H, W, 3) under colours ab (h, w, 2) of any size: uint8 (H, W, 3)."""
+    height, width = rgb.shape[:2]
+    planes = [Image.fromarray(plane) for plane in np.moveaxis(ab, -1, 0)]
+    rows = max(1, STRIP // width)
+    strips = []
+    for top in range(0, height, rows):
+        strip = rgb[top : top + rows]
+        bottom = top + len(strip)
+        box = (0, top / height * len(ab), ab.shape[1], bottom / height * len(ab))
+        size = (width, len(strip))
+        colours = [plane.resize(size, Image.Resampling.BILINEAR, box) for plane in planes]
+        lightness = ops.convert_to_numpy(rgb_to_lab(strip))[..., 0]
+        coloured = lab_to_rgb(np.stack([lightness, *map(np.asarray, colours)], axis=-1))
+        strips.append(np.rint(ops.convert_to_numpy(coloured)).astype("uint8"))
+    return np.concatenate(strips)

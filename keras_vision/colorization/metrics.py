@@ -1,0 +1,95 @@
+"""How near the colours come: the measures of Zhang et al. 2016, section 3.1, as Keras metrics."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vision.colorization import bins, grid
+
+LIMIT = 150  # the curve's last ab error
+
+
+def error_curve(errors):
+    """ab distances, of any shape -> the share of them (151,) that is at most 0, 1, ... 150."""
+    return (np.ravel(errors)[:, None] <= np.arange(LIMIT + 1)).mean(0)
+
+
+@keras.saving.register_keras_serializable("keras_vision")
+class AuC(keras.metrics.Mean):
+    """Area under the curve of pixels within an ab error of 0 ... 150, in percent.
+
+    `y_true` ab (B, H, W, 2), `y_pred` the network's output (B, h, w, 313 or 2).
+
+    prior: frequencies of the bins (313,); pixels are then weighted by the rarity of their true
+        colour, the "class-rebalanced" AuC. None weighs all pixels alike.
+    """
+
+    def __init__(self, prior=None, temperature=0.38, name="auc", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.prior, self.temperature = prior, temperature
+
+    def update_state(self, ab, outputs, sample_weight=None):
+        ab = ops.cast(ab, "float32")
+        predicted = grid.to_pixels(outputs, *ops.shape(ab)[1:3], self.temperature)
+        error = ops.sqrt(ops.sum((ab - predicted) ** 2, axis=-1))
+        # One pixel's curve is a step at its error, rounded up: the trapezoids below, in closed form.
+        score = 100 * ops.clip((LIMIT + 0.5 - ops.ceil(error)) / LIMIT, 0, 1)  # (B, H, W)
+        weight = self._weights(ab)
+        area = ops.mean(weight * score, axis=(1, 2)) / ops.mean(weight, axis=(1, 2))
+        weight = ops.mean(weight, axis=(1, 2))  # a picture counts by what it holds of rare colours
+        super().update_state(area, weight if sample_weight is None else weight * sample_weight)
+
+    def _weights(self, ab):
+        if self.prior is None:
+            return ops.ones_like(ab[..., 0])
+        nearest, _ = bins.soft_encode(ab, neighbors=1)
+        return ops.take(bins.rarity(self.prior), nearest[..., 0])
+
+    def get_config(self):
+        prior = None if self.prior is None else np.asarray(self.prior).tolist()
+        return {**super().get_config(), "prior": prior, "temperature": self.temperature}
+
+
+@keras.saving.register_keras_serializable("keras_vision")
+class ChromaRatio(keras.metrics.Metric):
+    """Mean chroma (the length of ab) of the answer over the truth's: 0 is grey, 1 as colourful.
+
+    `y_true` ab (B, H, W, 2), `y_pred` the network's output (B, h, w, 313 or 2).
+    """
+
+    def __init__(self, temperature=0.38, name="chroma_ratio", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.temperature = temperature
+        self.true = self.add_variable((), "zeros", name="true")
+        self.predicted = self.add_variable((), "zeros", name="predicted")
+
+    def update_state(self, ab, outputs, sample_weight=None):
+        ab = ops.cast(ab, "float32")
+        predicted = grid.to_pixels(outputs, *ops.shape(ab)[1:3], self.temperature)
+        for total, colours in ((self.true, ab), (self.predicted, predicted)):
+            chroma = ops.mean(ops.sqrt(ops.sum(colours**2, axis=-1)), axis=(1, 2))  # (B,)
+            total.assign_add(ops.sum(chroma if sample_weight is None else chroma * sample_weight))
+
+    def result(self):
+        return self.predicted / ops.maximum(self.true, keras.config.epsilon())
+
+    def get_config(self):
+        return {**super().get_config(), "temperature": self.temperature}
+
+
+@keras.saving.register_keras_serializable("keras_vision")
+class PSNR(keras.metrics.Mean):
+    """Peak signal-to-noise ratio in dB of photos (B, H, W, 3) in 0..255, the mean over photos.
+
+    It rewards caution: grey photos score above vividly coloured ones. Report it beside the AuC.
+    """
+
+    def __init__(self, name="psnr", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def update_state(self, true, predicted, sample_weight=None):
+        error = ops.cast(true, "float32") - ops.cast(predicted, "float32")
+        mean_square = ops.mean(error**2, axis=(1, 2, 3))
+        # A photo that is right in every pixel would score infinity, and so would the mean.
+        decibels = 10 * ops.log10(255**2 / ops.maximum(mean_square, 1e-10))
+        super().update_state(decibels, sample_weight)

@@ -1,0 +1,82 @@
+"""The network of Zhang, Isola, Efros 2016, "Colorful Image Colorization" (figure 2, table 4)."""
+
+from keras import Input, Model, layers
+
+from keras_vision.colorization.dilated import DilatedConv2D
+from keras_vision.colorization.weights import find, load, width_of
+
+
+# Filters and convolutions of the seven blocks, the stride of a block's last one, dilation.
+BLOCKS = (
+    (64, 2, 2, 1),
+    (128, 2, 2, 1),
+    (256, 3, 2, 1),
+    (512, 3, 1, 1),
+    (512, 3, 1, 2),
+    (512, 3, 1, 2),
+    (512, 3, 1, 1),
+)
+
+
+def build(input_shape=(None, None, 1), bins=313, width=None, weights=None):
+    """Maps lightness L (B, H, W, 1) in 0..100 to logits (B, h, w, bins) of cells of 4x4 pixels.
+
+    h = 2 ceil(H / 8), and w likewise: H / 4 where 8 divides H.
+
+    bins: None builds the L2 twin on the same trunk; it maps L to colours ab (B, h, w, 2).
+    width: scales the number of filters, as in MobileNet. None means that of the weights, or 1,
+        the paper's 32,235,385 trainable parameters.
+    weights: None, "tiny_imagenet", or a path: `.keras`, `.weights.h5`, or the authors'
+        `colorization_release_v2-9b330a0b.pth`.
+    """
+    path = weights and find(weights, regression=bins is None)
+    of_file = width_of(path) if path else 1.0
+    width = width or of_file
+    if path and int(512 * width) != int(512 * of_file):
+        raise ValueError(f"{path} holds a network of width {of_file:g}: build(width={of_file:g}).")
+    model = network(input_shape, bins, width)
+    if path:
+        load(model, path)
+    return model
+
+
+def network(input_shape, bins, width):
+    """The layers of `build`, with new weights."""
+    x = inputs = Input(input_shape, name="lightness")
+    # In float32: bfloat16 would round L itself to steps of a half.
+    x = layers.Rescaling(1 / 100, -0.5, dtype="float32")(x)
+    for number, (filters, depth, stride, dilation) in enumerate(BLOCKS, 1):
+        x = block(x, int(filters * width), depth, stride, dilation, f"conv{number}")
+    x = layers.Conv2DTranspose(
+        int(256 * width), 4, 2, padding="same", activation="relu", name="conv8_1"
+    )(x)
+    for step in (2, 3):
+        x = convolution(x, int(256 * width), name=f"conv8_{step}")
+    if bins is None:
+        # ab in units of 110, its range, so that the last layer starts at the right scale.
+        x = layers.Conv2D(2, 1, dtype="float32", name="scaled_ab")(x)
+        return Model(inputs, layers.Rescaling(110.0, dtype="float32", name="ab")(x))
+    return Model(inputs, layers.Conv2D(bins, 1, dtype="float32", name="logits")(x))
+
+
+def block(x, filters, depth, stride, dilation, name):
+    """`depth` convolutions with ReLU, of which the last has the stride; BatchNorm closes it."""
+    for step in range(1, depth + 1):
+        x = convolution(x, filters, stride if step == depth else 1, dilation, f"{name}_{step}")
+    return layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, synchronized=True, name=f"{name}_norm"
+    )(x)
+
+
+def convolution(x, filters, stride=1, dilation=1, name=None):
+    """A 3x3 convolution with ReLU. A strided one is padded on all sides, as in Caffe and PyTorch.
+
+    "same" would pad a strided one on the right and below only, and move the picture.
+    """
+    if stride > 1:
+        x = layers.ZeroPadding2D(1)(x)
+        return layers.Conv2D(filters, 3, stride, activation="relu", name=name)(x)
+    layer = DilatedConv2D if dilation > 1 else layers.Conv2D
+    return layer(filters, 3, padding="same", dilation_rate=dilation, activation="relu", name=name)(
+        x
+    )

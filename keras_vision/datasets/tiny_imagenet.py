@@ -1,0 +1,208 @@
+"""Tiny ImageNet (Stanford CS231n): 64x64 photos of 200 classes, one box each."""
+
+import os
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+SIZE = 64
+LAYOUT = """
+Expected is the official layout, `root` being the folder tiny-imagenet-200:
+    wnids.txt  words.txt
+    train/<wnid>/images/*.JPEG  train/<wnid>/<wnid>_boxes.txt
+    val/images/*.JPEG  val/val_annotations.txt
+    test/images/*.JPEG
+Get it with: python scripts/download_tiny_imagenet.py DIR"""
+
+
+def load(split, root, skip_broken=False, seed=None):
+    """tf.data.Dataset of one raw dict a picture; its `len` is known.
+
+        image  uint8 (64, 64, 3), sRGB; grey files become RGB
+        label  int32 (), line of wnids.txt counted from 0; -1 in the unlabelled test split
+        box    float32 (4,), corners [x1, y1, x2, y2] in continuous pixels, 0..64. The files give
+               the first and the last pixel inside, so "0 0 63 63" becomes [0, 0, 64, 64].
+               The test split has no boxes: there it is the whole picture.
+        name   string (), path below `root`
+
+    split: "train", "val" or "test".
+    root: the folder tiny-imagenet-200, or a subset of it in the same layout.
+    skip_broken: leave out the files that are not whole 64x64 JPEGs; one warning names them all.
+        Costs as much as reading the split once, before this function returns.
+    seed: permutes the order, once. Without it the order is that of the names, class after class,
+        of which a shuffle buffer smaller than the split sees a few classes at a time.
+
+    Raises FileNotFoundError or ValueError if the folder is not as expected. Reading a broken
+    picture raises tf.errors.InvalidArgumentError with its name.
+    """
+    readers = {"train": _train, "val": _val, "test": _test}
+    if split not in readers:
+        raise ValueError(f"no split {split!r}, expected one of {', '.join(readers)}")
+    root = Path(root).absolute()  # the files are opened later, perhaps from another directory
+    rows = sorted(readers[split](root, wnids(root)))
+    if seed is not None:
+        rows = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
+    if skip_broken:
+        rows = _whole(rows, root)
+    if not rows:
+        raise FileNotFoundError(f"{root / split}: not one picture *.JPEG to read{LAYOUT}")
+    return _dataset(rows, root)
+
+
+def wnids(root):
+    """WordNet ids, one a class, in the order that numbers the labels."""
+    path, inner = Path(root) / "wnids.txt", Path(root) / "tiny-imagenet-200"
+    if not path.exists() and (inner / "wnids.txt").exists():
+        fix = f"root is one level too high, pass {str(inner)!r}"
+        raise FileNotFoundError(f"{path} is missing: {fix}{LAYOUT}")
+    ids = [wnid for (wnid,) in _lines(path, "wnid")]
+    _refuse(_twice(ids), f"{path}: listed twice")
+    return ids
+
+
+def class_names(root):
+    """The words of each class, like "goldfish, Carassius auratus", in the order of the labels."""
+    ids, path = wnids(root), Path(root) / "words.txt"
+    words = dict(_lines(path, "wnid words"))
+    _refuse(set(ids) - set(words), f"{path}: no words for wnids of wnids.txt")
+    return [words[wnid] for wnid in ids]
+
+
+def _train(root, ids):
+    folders = {name for name in _listed(root, "train") if (root / "train" / name).is_dir()}
+    counts = f"{root / 'train'}: {len(folders)} class folders, but {len(ids)} wnids in wnids.txt"
+    _refuse(folders - set(ids), f"{counts}; folders that wnids.txt lacks")
+    _refuse(set(ids) - folders, f"{counts}; wnids without a folder")
+    rows = []
+    for label, wnid in enumerate(ids):
+        boxes = root / "train" / wnid / f"{wnid}_boxes.txt"
+        lines = _lines(boxes, "file x1 y1 x2 y2", _boxed)
+        names = _names(root, f"train/{wnid}/images", [file for file, _ in lines], boxes)
+        rows += [(name, label, box) for name, (_, box) in zip(names, lines, strict=True)]
+    return rows
+
+
+def _val(root, ids):
+    path = root / "val" / "val_annotations.txt"
+    lines = _lines(path, "file wnid x1 y1 x2 y2", _boxed)
+    _refuse({wnid for _, wnid, _ in lines} - set(ids), f"{path}: wnids that wnids.txt lacks")
+    labels = {wnid: label for label, wnid in enumerate(ids)}
+    names = _names(root, "val/images", [file for file, _, _ in lines], path)
+    return [(name, labels[wnid], box) for name, (_, wnid, box) in zip(names, lines, strict=True)]
+
+
+def _test(root, ids):
+    del ids  # no labels
+    files = _jpegs(root, "test/images")
+    return [(f"test/images/{file}", -1, (0, 0, SIZE, SIZE)) for file in files]
+
+
+def _lines(path, columns, parse=tuple):
+    """Parsed fields of each line of a tab-separated file; a ValueError gives the line's number."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing{LAYOUT}")
+    rows = []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
+        fields = line.split("\t")
+        try:
+            if len(fields) != len(columns.split()) or "" in fields:
+                raise ValueError(f"{len(fields)} columns")
+            rows.append(parse(fields))
+        except ValueError as error:
+            expected = f"expected {columns}, separated by tabs"
+            place = f"{path}, line {number}: {expected}, got {line!r} ({error})"
+            raise ValueError(place + LAYOUT) from None
+    return rows
+
+
+def _boxed(fields):
+    """[..., x1, y1, x2, y2] as text, pixels inside -> (..., continuous corners)."""
+    x1, y1, x2, y2 = map(int, fields[-4:])
+    if not (0 <= x1 <= x2 < SIZE and 0 <= y1 <= y2 < SIZE):
+        raise ValueError(f"not a box inside 0..{SIZE - 1}")
+    return *fields[:-4], (x1, y1, x2 + 1, y2 + 1)
+
+
+def _names(root, folder, listed, source):
+    """Paths below root of the pictures `listed` in the file `source`: just those in the folder."""
+    there = _jpegs(root, folder)
+    _refuse(_twice(listed), f"{source}: listed twice")
+    _refuse(set(listed) - there, f"{source}: lines without a picture in {root / folder}")
+    _refuse(there - set(listed), f"{root / folder}: pictures without a line in {source}")
+    return [f"{folder}/{file}" for file in listed]
+
+
+def _jpegs(root, folder):
+    return {file for file in _listed(root, folder) if file.endswith(".JPEG")}
+
+
+def _listed(root, folder):
+    if not (root / folder).is_dir():
+        raise FileNotFoundError(f"{root / folder} is missing{LAYOUT}")
+    return os.listdir(root / folder)
+
+
+def _twice(items):
+    return {item for item, count in Counter(items).items() if count > 1}
+
+
+def _refuse(culprits, problem):
+    if culprits:
+        shown = ", ".join(sorted(culprits)[:5]) + (", ..." if len(culprits) > 5 else "")
+        raise ValueError(f"{problem}: {shown}{LAYOUT}")
+
+
+def _whole(rows, root):
+    """The rows whose pictures can be read; a warning names the others."""
+    images = _images([name for name, _, _ in rows], root)
+    fitting = images.filter(lambda _, image: tf.reduce_all(tf.shape(image) == (SIZE, SIZE, 3)))
+    batches = fitting.map(lambda row, _: row).batch(1024).as_numpy_iterator()
+    whole = {int(row) for batch in batches for row in batch}
+    broken = [name for row, (name, _, _) in enumerate(rows) if row not in whole]
+    if broken:
+        problem = f"{len(broken)} of {len(rows)} pictures are not whole {SIZE}x{SIZE} JPEGs"
+        warnings.warn(f"{problem} and are left out: {', '.join(broken)}", stacklevel=3)
+    return [row for number, row in enumerate(rows) if number in whole]
+
+
+def _dataset(rows, root):
+    names, labels, boxes = zip(*rows, strict=True)
+    columns = (tf.constant(names), np.int32(labels), np.float32(boxes))
+    expected = tf.data.Dataset.from_tensor_slices(columns).enumerate()
+    # Should the last picture be broken, there is still something to pair it with.
+    end = tf.data.Dataset.from_tensors((np.int64(-1), np.zeros((SIZE, SIZE, 3), np.uint8)))
+    images = _images(names, root).concatenate(end)
+    raws = tf.data.Dataset.zip(expected, images).map(_raw)
+    return raws.apply(tf.data.experimental.assert_cardinality(len(rows)))
+
+
+def _images(names, root):
+    """Dataset of (row, image (H, W, 3)), without those that cannot be decoded.
+
+    The decoder's own error does not say which file it was. Leaving a gap in the rows instead
+    lets `_raw` name it, and costs nothing that can be measured.
+    """
+
+    def decode(row, name):
+        data = tf.io.read_file(tf.strings.join([str(root), name], "/"))
+        # As precise as Pillow, and as fast as the default; a cut file is an error.
+        return row, tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+
+    files = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string)).enumerate()
+    return files.map(decode, tf.data.AUTOTUNE, deterministic=True).ignore_errors()
+
+
+def _raw(expected, found):
+    """The raw dict of one row, provided that the next decoded image is the one of this row."""
+    (row, (name, label, box)), (found_row, image) = expected, found
+    problem = "cannot be read as JPEG (cut short, corrupt, gone); skip_broken=True leaves it out"
+    tf.debugging.Assert(found_row == row, [name, problem])
+    shape = tf.shape(image)
+    square = tf.reduce_all(shape == (SIZE, SIZE, 3))
+    tf.debugging.Assert(square, [name, f"is not {SIZE}x{SIZE} pixels, its shape is", shape])
+    image.set_shape((SIZE, SIZE, 3))
+    return {"image": image, "label": label, "box": box, "name": name}

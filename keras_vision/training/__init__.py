@@ -1,0 +1,7 @@
+"""Training as tensorpack phrased it, over `model.fit`: a TrainConfig, and `launch`."""
+
+from keras_vision.training.callbacks import InferenceRunner, ModelSaver, PictureWriter
+from keras_vision.training.config import TrainConfig
+from keras_vision.training.launch import launch
+
+__all__ = ["InferenceRunner", "ModelSaver", "PictureWriter", "TrainConfig", "launch"]

@@ -1,0 +1,136 @@
+"""What happens between epochs: checkpoints, validation, history, TensorBoard, the log's lines."""
+
+import math
+import sys
+import time
+
+import keras
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from keras_vision.training.checkpoints import checkpoints, save
+
+
+def say(text):
+    """One line of the log, with the time, as tensorpack stamps it."""
+    print(time.strftime("[%m%d %H:%M:%S]"), text, flush=True)
+
+
+def bar(total, **options):
+    """tensorpack's progress bar; silent where the output is a file and not a terminal."""
+    return tqdm(
+        total=total, ascii=True, file=sys.stdout, disable=not sys.stdout.isatty(), **options
+    )
+
+
+class Log(keras.callbacks.Callback):
+    """A progress bar of the epoch's steps, and lines that say when it began and ended."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        say(f"Start epoch {epoch + 1} of {self.params['epochs']} ...")
+        self.start, self.bar = time.perf_counter(), bar(self.params["steps"])
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.close()
+        seconds = time.perf_counter() - self.start
+        step = int(self.model.optimizer.iterations)
+        say(f"Epoch {epoch + 1} (global_step {step}) finished, time: {seconds:.2f} s")
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Raises FloatingPointError at the first step whose loss is not a number."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            last = list(checkpoints(self.params["log_dir"]).values())[-1:]
+            raise FloatingPointError(
+                f"The loss is {logs['loss']} at global step {int(self.model.optimizer.iterations)}. "
+                f"Last good model: {last[0] if last else 'none yet'}. "
+                "Try a lower learning rate, gradient clipping, or float32."
+            )
+
+
+class FreshRandomness(keras.callbacks.Callback):
+    """Makes an epoch's dropout a function of the seed and the epoch's number.
+
+    Keras leaves the state of its random generators out of what it saves; without this a resumed
+    run would draw other dropout masks than an uninterrupted one.
+    """
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        states = [v for v in self.model.variables if v.path.endswith("seed_generator_state")]
+        for number, state in enumerate(states):
+            state.assign([self.seed + number, epoch << 20])
+
+
+class ModelSaver(keras.callbacks.Callback):
+    """Saves `model-<global step>.keras` after every epoch and keeps the last `keep` of them."""
+
+    def __init__(self, keep=3):
+        super().__init__()
+        self.keep = keep
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        path = self.params["log_dir"] / f"model-{step}.keras"
+        save(self.model, path)
+        say(f"Model saved to {path}")
+        for old in list(checkpoints(path.parent).values())[: -self.keep]:
+            old.unlink()
+
+
+class InferenceRunner(keras.callbacks.Callback):
+    """Evaluates the model on `dataset` after every epoch; its metrics are named `validation_...`."""
+
+    def __init__(self, dataset):
+        super().__init__()
+        self.dataset = dataset
+
+    def on_epoch_end(self, epoch, logs=None):
+        metrics = self.model.evaluate(self.dataset, verbose=0, return_dict=True)
+        logs.update({f"validation_{name}": value for name, value in metrics.items()})
+
+
+class PictureWriter(keras.callbacks.Callback):
+    """Writes `draw(model) -> uint8 (H, W, 3)` to TensorBoard and `pictures/` after every epoch."""
+
+    def __init__(self, draw, name="pictures"):
+        super().__init__()
+        self.draw, self.name = draw, name
+
+    def on_epoch_end(self, epoch, logs=None):
+        picture = self.draw(self.model)
+        folder = self.params["log_dir"] / self.name
+        folder.mkdir(exist_ok=True)
+        keras.utils.save_img(folder / f"epoch-{epoch + 1:03}.png", picture, scale=False)
+        tf.summary.image(self.name, picture[None], step=int(self.model.optimizer.iterations))
+
+
+class History(keras.callbacks.Callback):
+    """Prints an epoch's metrics and writes them to history.csv and TensorBoard."""
+
+    def on_train_begin(self, logs=None):
+        self.path = self.params["log_dir"] / "history.csv"
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        step, seconds = int(self.model.optimizer.iterations), time.perf_counter() - self.start
+        for name, value in logs.items():
+            say(f"{name}: {value:.5g}")
+            tf.summary.scalar(name, value, step=step)
+        row = {"epoch": epoch + 1, "global_step": step, "seconds": round(seconds, 2), **logs}
+        rows = pd.read_csv(self.path) if self.path.exists() else pd.DataFrame()
+        rows = rows[rows["epoch"] <= epoch] if len(rows) else rows  # a kill may have come after
+        part = self.path.with_suffix(".part")
+        pd.concat([rows, pd.DataFrame([row])]).to_csv(part, index=False)
+        part.replace(self.path)

@@ -1,0 +1,33 @@
+"""What a training run is made of."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; hand it to `launch`.
+
+    model: called without arguments, returns a compiled model. It is called inside the
+        strategy's scope and under `precision`, so that its variables live where they should.
+    dataflow: `stream(first_epoch) -> tf.data.Dataset` of endless full batches, as
+        `pipeline.epochs` makes it: what comes in an epoch depends on its number only.
+    steps_per_epoch: batches in an epoch.
+    max_epoch: the run is over after this many epochs, those before a kill counted in.
+    callbacks: Keras callbacks, such as `InferenceRunner` and `PictureWriter`.
+    log_dir: folder of the run: checkpoints, history.csv, TensorBoard events.
+    seed: of weights, shuffling and dropout; the same seed gives the same run.
+    precision: a Keras dtype policy, "float32", "mixed_bfloat16" or "mixed_float16".
+    """
+
+    model: Callable[[], keras.Model]
+    dataflow: Callable[[int], tf.data.Dataset]
+    steps_per_epoch: int
+    max_epoch: int = 100
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    log_dir: str = "train_log"
+    seed: int = 0
+    precision: str = "float32"

@@ -1,0 +1,112 @@
+"""`launch(config)`: tensorpack's entry point as a thin layer over `model.fit`."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+import keras
+import tensorflow as tf
+
+from keras_vision.training.callbacks import (
+    FreshRandomness,
+    History,
+    Log,
+    ModelSaver,
+    StopOnNaN,
+    say,
+)
+from keras_vision.training.checkpoints import checkpoints, restore
+from keras_vision.training.strategy import check_replicas, default_strategy
+from keras_vision.training.table import variable_table
+
+
+def launch(config, strategy=None):
+    """Trains `config.model` until `config.max_epoch` epochs are done, and returns the model.
+
+    Run again after a kill, it goes on behind the last finished epoch and ends with the very
+    weights that an uninterrupted run would have.
+
+    strategy: of `tf.distribute`; by default MirroredStrategy where there are several GPUs.
+    Raises FloatingPointError when the loss is no number any more, RuntimeError when another run
+    is at work in `log_dir`, and OSError when a checkpoint cannot be written.
+    """
+    log_dir = Path(config.log_dir)
+    log_dir.mkdir(parents=True, exist_ok=True)
+    with only_run_in(log_dir), tf.summary.create_file_writer(str(log_dir)).as_default():
+        strategy = strategy or default_strategy()
+        with strategy.scope(), precision(config.precision):
+            keras.utils.set_random_seed(config.seed)
+            model = config.model()
+        print(variable_table(model), flush=True)
+        first_epoch = resume(model, log_dir, config.steps_per_epoch)
+        if first_epoch >= config.max_epoch:
+            say(f"{log_dir} has {first_epoch} epochs already: raise max_epoch to go on")
+            return model
+        dataset = config.dataflow(first_epoch)
+        check_replicas(model, dataset, strategy.num_replicas_in_sync)
+        callbacks = [Log(), StopOnNaN(), FreshRandomness(config.seed)]
+        if not any(isinstance(callback, ModelSaver) for callback in config.callbacks):
+            callbacks.append(ModelSaver())
+        callbacks = keras.callbacks.CallbackList(
+            [*callbacks, *config.callbacks, History()],
+            add_history=True,
+            model=model,
+            epochs=config.max_epoch,
+            steps=config.steps_per_epoch,
+            log_dir=log_dir,
+        )
+        try:
+            model.fit(
+                dataset,
+                epochs=config.max_epoch,
+                steps_per_epoch=config.steps_per_epoch,
+                initial_epoch=first_epoch,
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=0,
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"Stopped. To go on, run again with log_dir {log_dir}"
+            ) from None
+        return model
+
+
+@contextmanager
+def only_run_in(log_dir):
+    """Refuses a second run in the same folder. The lock dies with its process, even by kill -9."""
+    try:
+        with filelock.FileLock(log_dir / "lock", blocking=False):
+            yield
+    except filelock.Timeout:
+        raise RuntimeError(
+            f"Another run is training in {log_dir}: choose another log_dir."
+        ) from None
+
+
+@contextmanager
+def precision(policy):
+    """Layers made inside take this dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def resume(model, log_dir, steps_per_epoch):
+    """Restores the newest checkpoint, if there is one; returns the number of finished epochs."""
+    found = checkpoints(log_dir)
+    if not found:
+        return 0
+    step, path = list(found.items())[-1]
+    epoch, rest = divmod(step, steps_per_epoch)
+    if rest:
+        raise ValueError(
+            f"{path} was saved at step {step}, which is no multiple of steps_per_epoch="
+            f"{steps_per_epoch}: set what the run began with, or choose a new log_dir."
+        )
+    restore(model, path)
+    say(f"Resuming from {path}, epoch {epoch} is done")
+    return epoch

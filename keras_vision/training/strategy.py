@@ -1,0 +1,31 @@
+"""Several replicas, and what makes their result the same as one's."""
+
+import keras
+import tensorflow as tf
+
+
+def default_strategy():
+    """MirroredStrategy where there are several GPUs, else the strategy in force."""
+    several = len(tf.config.list_logical_devices("GPU")) > 1
+    return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+
+
+def check_replicas(model, dataset, replicas):
+    """Refuses what would train silently otherwise on several replicas than on one."""
+    if replicas == 1:
+        return
+    batch = tf.nest.flatten(dataset.element_spec)[0].shape[0]
+    if batch is None or batch % replicas:
+        raise ValueError(
+            f"Batches of {batch or 'varying size'} cannot be shared equally by {replicas} replicas, "
+            "whose losses are averaged unweighted: use a multiple, and drop_remainder=True."
+        )
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized:
+            raise ValueError(
+                f"Layer {layer.name} would normalise each replica's share by itself: "
+                "make it BatchNormalization(synchronized=True)."
+            )
+    if model.steps_per_execution > 1:
+        raise ValueError("steps_per_execution must be 1 on several replicas (keras issue 19246).")
+    model.jit_compile = False  # fails there for the same reason

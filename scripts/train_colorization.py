@@ -1,0 +1,71 @@
+"""Trains one of the two colourisers on Tiny ImageNet; run again, it goes on where it was.
+
+python scripts/train_colorization.py tiny-imagenet-200 --out runs/rebalanced
+python scripts/train_colorization.py tiny-imagenet-200 --out runs/l2 --twin l2
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_vision import pipeline
+from keras_vision.colorization import bins, data, loss, metrics
+from keras_vision.colorization.model import build
+from keras_vision.datasets import tiny_imagenet
+from keras_vision.training import InferenceRunner, ModelSaver, TrainConfig, launch
+
+
+def compiled(twin, prior, width, rate, steps):
+    """The model with its loss: all that tells the twins apart is head and loss."""
+    model = build(bins=None if twin == "l2" else len(prior), width=width)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate / 20, steps, warmup_target=rate, warmup_steps=500
+    )
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=1e-4),
+        loss.L2() if twin == "l2" else loss.RebalancedCrossEntropy(prior),
+    )
+    return model
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="the folder tiny-imagenet-200")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--twin", choices=["rebalanced", "l2"], default="rebalanced")
+    parser.add_argument("--width", type=float, default=0.25)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
+    parser.add_argument("--precision", default="float32")
+    args = parser.parse_args()
+
+    photos = tiny_imagenet.load("train", args.data, seed=0)
+    prior = bins.estimate_prior(pipeline.batches(photos, data.pair, 256))
+    args.out.mkdir(parents=True, exist_ok=True)
+    np.save(args.out / "prior.npy", prior)
+    validation = tiny_imagenet.load("val", args.data)
+    steps = len(photos) // args.batch_size
+    launch(
+        TrainConfig(
+            model=partial(compiled, args.twin, prior, args.width, args.rate, steps * args.epochs),
+            dataflow=pipeline.epochs(photos, data.pair, args.batch_size, 2000, data.flip),
+            steps_per_epoch=steps,
+            max_epoch=args.epochs,
+            callbacks=[
+                ModelSaver(),
+                InferenceRunner(pipeline.batches(validation, data.pair, args.batch_size)),
+            ],
+            log_dir=args.out,
+            precision=args.precision,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
