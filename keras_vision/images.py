@@ -47,8 +47,8 @@ def read(image):
 
     `image` is a path, a PIL image of any mode, or an array (H, W) or (H, W, 1..4: grey, grey and
     alpha, RGB, RGBA) of uint8, uint16 (0..65535 is scaled), bool, or other numbers in 0..255
-    (rounded). Of an animated file the first frame is read. Raises ValueError, FileNotFoundError
-    or PermissionError.
+    (rounded). Of an animated file the first frame is read, of a PIL image the one it stands at.
+    Raises ValueError, FileNotFoundError or PermissionError.
     """
     return _read(image, "")
 
@@ -57,7 +57,7 @@ def read_all(images):
     """One photo, a batch (B, H, W, C), or an iterable of photos of mixed kinds and sizes -> a
     list of uint8 arrays (H, W, 3). Raises like `read`, and tells the position, counted from 1.
     """
-    if not _holds_several(images):
+    if not holds_several(images):
         return [read(images)]
     of = f" of {len(images)}" if hasattr(images, "__len__") else ""
     return [_read(image, f"image {i}{of}: ") for i, image in enumerate(images, 1)]
@@ -88,7 +88,7 @@ def save(path, rgb, overwrite=False):
         raise OSError(f"{name} was not written: {error.strerror or error}") from error
 
 
-def _holds_several(images):
+def holds_several(images):
     if isinstance(images, (str, bytes, os.PathLike, Image.Image)):
         return False
     if hasattr(images, "__array__"):  # rank 1: paths, or a pandas column of them
@@ -130,8 +130,10 @@ def _from_array(array, name):
     name = f"{name} of shape {array.shape} and dtype {array.dtype}"
     _check_shape(array.shape, name)
     array = _levels(array, name)
-    is_grey = array.ndim == 3 and array.shape[2] == 1  # Pillow wants no axis for one channel
-    return _pixels(_flat(Image.fromarray(array[..., 0] if is_grey else array)))
+    if array.shape[2:] in ((2,), (4,)):
+        return np.array(_flat(Image.fromarray(array)))
+    channels = array if array.ndim == 3 else array[..., None]
+    return np.array(np.broadcast_to(channels, (*array.shape[:2], 3)), order="C")
 
 
 def _from_upright(image, name):
@@ -159,7 +161,8 @@ def _head(path, name):
         with open(path, "rb") as file:
             head = file.read(16)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{name}: no such file, seen from {os.getcwd()!r}") from error
+        seen_from = f"seen from {os.getcwd()!r}; check its spelling, or pass the whole path"
+        raise FileNotFoundError(f"{name}: no such file, {seen_from}") from error
     except PermissionError as error:
         raise PermissionError(f"{name}: no permission to read it; chmod may help") from error
     except IsADirectoryError as error:
@@ -202,7 +205,8 @@ def _upright(image):
         raise ValueError("it has no pixels")
     image.load()
     turn = _turn(image)
-    image = image.copy() if image.mode[0] in "IF" else _flat(image)
+    if image.mode[0] not in "IF":
+        image = _flat(image)
     return image if turn is None else image.transpose(turn)
 
 

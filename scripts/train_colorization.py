@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_vision import pipeline
-from keras_vision.colorization import bins, data, loss, metrics
+from keras_vision.colorization import bins, data, loss
 from keras_vision.colorization.model import build
 from keras_vision.datasets import tiny_imagenet
 from keras_vision.training import InferenceRunner, ModelSaver, TrainConfig, launch

@@ -124,11 +124,14 @@ def test_modes_that_round(image, color, tolerance):
         (np.float16([[200]]), 200),
         (np.float64([[0, 1]]), [[0, 0, 0], [1, 1, 1]]),
         (np.zeros((1, 1)), 0),
+        (np.uint8([[1, 2], [3, 4]])[..., None].transpose(1, 0, 2), [[[1], [3]], [[2], [4]]]),
     ],
 )
 def test_every_array(array, color):
-    expected = np.broadcast_to(np.uint8(color), (*array.shape[:2], 3))
-    np.testing.assert_array_equal(images.read(array), expected)
+    expected, seen = np.broadcast_to(np.uint8(color), (*array.shape[:2], 3)), images.read(array)
+    np.testing.assert_array_equal(seen, expected)
+    assert seen.dtype == np.uint8
+    assert seen.flags.c_contiguous
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (1, 70_000)])
@@ -252,29 +255,45 @@ def test_the_pixel_limit_is_pillows(monkeypatch):
         else:
             with pytest.raises(ValueError, match=r"7 x 5.*at most.*shrink"):
                 images.read(photo)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3)  # is about files, not about arrays
+    assert images.read(np.dstack([RGB, RGB[..., 0]])).shape == images.read(RGB).shape
     monkeypatch.undo()
     assert Image.MAX_IMAGE_PIXELS == 89_478_485
 
 
-def test_warnings_stay_inside_and_other_threads_keep_theirs(tmp_path):
-    body = b"\0\0\0\x08acTL\0\0\0\0\0\0\0\0"
-    whole = png(1, 1, 8, 0, b"\0\x07")
-    chunk = body + struct.pack(">I", zlib.crc32(body[4:]))
+def test_no_warning_of_pillow_gets_out(tmp_path):
+    whole, name = png(1, 1, 8, 0, b"\0\x07"), b"acTL" + bytes(8)
+    chunk = struct.pack(">I", 8) + name + struct.pack(">I", zlib.crc32(name))
     (tmp_path / "photo.png").write_bytes(whole[:33] + chunk + whole[33:])
     with pytest.warns(UserWarning, match="Invalid APNG"), Image.open(tmp_path / "photo.png"):
         pass
-    before = list(warnings.filters)
-    work = [tmp_path / "photo.png"] * 100
-    threads = [threading.Thread(target=images.read_all, args=[work]) for _ in range(4)]
-    switch = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    sys.setswitchinterval(switch)
-    assert warnings.filters == before
     np.testing.assert_array_equal(images.read(tmp_path / "photo.png"), [[[7, 7, 7]]])
+
+
+def test_two_threads_leave_the_warning_filters_alone(monkeypatch):
+    first_in, second_in, first_out = (threading.Event() for _ in range(3))
+
+    def load(image):  # the second, if it may, comes after the first and stays longer
+        if image.width == 2:
+            second_in.set()
+            first_out.wait(5)
+        elif not first_in.is_set():
+            first_in.set()
+            second_in.wait(0.1)
+
+    monkeypatch.setattr(Image.Image, "load", load)
+    before = list(warnings.filters)
+    first, second = (
+        threading.Thread(target=images.read, args=[Image.new("RGB", (width, 1))])
+        for width in (1, 2)
+    )
+    first.start()
+    first_in.wait(5)
+    second.start()
+    first.join()
+    first_out.set()
+    second.join()
+    assert warnings.filters == before
 
 
 @pytest.mark.parametrize(
@@ -490,7 +509,10 @@ def test_save_keeps_what_exists(tmp_path):
     with pytest.raises(FileExistsError, match=r"photo\.png' exists already: pass overwrite=True"):
         images.save(path, other)
     np.testing.assert_array_equal(images.read(path), RGB)
-    images.save(path, other, overwrite=True)
+    with open(path, "rb") as reader:  # who reads the old picture reads it to its end
+        old = path.read_bytes()
+        images.save(path, other, overwrite=True)
+        assert reader.read() == old
     np.testing.assert_array_equal(images.read(path), other)
     images.save(tmp_path / "new.png", RGB, overwrite=True)
     (tmp_path / "link.png").symlink_to(path)

@@ -4,9 +4,19 @@ model = colorization.build(weights="tiny_imagenet")
 rgb = colorization.colorize(model, "grandmother.png")
 """
 
+from keras_vision.colorization.color import grey
 from keras_vision.colorization.colorize import colorize
 from keras_vision.colorization.loss import L2, RebalancedCrossEntropy
 from keras_vision.colorization.metrics import PSNR, AuC, ChromaRatio
 from keras_vision.colorization.model import build
 
-__all__ = ["L2", "PSNR", "AuC", "ChromaRatio", "RebalancedCrossEntropy", "build", "colorize"]
+__all__ = [
+    "L2",
+    "PSNR",
+    "AuC",
+    "ChromaRatio",
+    "RebalancedCrossEntropy",
+    "build",
+    "colorize",
+    "grey",
+]

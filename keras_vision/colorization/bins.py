@@ -45,7 +45,7 @@ def candidates(neighbors):
     near = (distance <= kth + 2**0.5 * CELL).sum(1).max()  # no farther bin can be one
     nearest = np.argsort(distance, axis=1, kind="stable")[:, :near]
     half = CELL / 2
-    corners = middles + [(-half, -half), (-half, half), (half, -half), (half, half)]
+    corners = middles + np.array([(-half, -half), (-half, half), (half, -half), (half, half)])
     squares = ((corners[:, :, None] - CENTERS[nearest][:, None]) ** 2).sum(-1)  # (cells, 4, near)
     gap = squares[..., :, None] - squares[..., None, :]
     beaten = ((gap >= 0).all(1) & (gap > 0).any(1)).sum(2)  # by how many others, (cells, near)
@@ -78,8 +78,9 @@ def soft_encode(ab, neighbors=5, sigma=5.0):
             here, there = squares[i], squares[i + 1]
             squares[i], squares[i + 1] = ops.minimum(here, there), ops.maximum(here, there)
         squares.pop(), indices.pop()
-    squares = ops.stack(squares, axis=-1)
-    return ops.stack(indices, axis=-1), ops.softmax(-squares / (2 * sigma**2))
+    weights = -ops.stack(squares, axis=-1) / (2 * sigma**2)  # their logarithms, up to a constant
+    weights = ops.exp(weights - ops.logsumexp(weights, axis=-1, keepdims=True))
+    return ops.stack(indices, axis=-1), weights
 
 
 def decode(logits, temperature=0.38):

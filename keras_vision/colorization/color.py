@@ -1,4 +1,4 @@
-"""sRGB <-> CIE Lab (D65, 2 degree observer): IEC 61966-2-1 and CIE 15, as `skimage.color` has them.
+"""sRGB <-> CIE Lab (D65, 2 degrees): IEC 61966-2-1 and CIE 15, as in `skimage.color`.
 
 Shapes are `(..., 3)` on both sides. RGB runs over 0..255; L over 0..100; inside sRGB's gamut
 a runs from -86.2 to 98.3 and b from -107.9 to 94.5.
@@ -35,7 +35,7 @@ def rgb_to_lab(rgb):
 
 
 def lab_to_rgb(lab):
-    """Lab `(..., 3)` -> sRGB `(..., 3)`, float32; colours outside the gamut are clipped to 0..255."""
+    """Lab `(..., 3)` -> sRGB `(..., 3)` in 0..255, float32; the gamut clips."""
     lab = ops.cast(lab, "float32")
     y = (lab[..., 0] + 16) / 116
     f = ops.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
@@ -44,3 +44,10 @@ def lab_to_rgb(lab):
     curve = 1.055 * ops.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
     rgb = ops.where(linear > 0.0031308, curve, 12.92 * linear)
     return ops.clip(255 * rgb, 0, 255)
+
+
+def grey(rgb):
+    """The grey photo of the same lightness: sRGB (..., 3) -> uint8 (..., 3)."""
+    lab = rgb_to_lab(rgb) * np.float32([1, 0, 0])
+    levels = np.rint(ops.convert_to_numpy(lab_to_rgb(lab))).astype("uint8")
+    return np.repeat(levels[..., 1:2], 3, axis=-1)  # the channels could differ by rounding

@@ -59,7 +59,7 @@ def scaled(rgb, shape):
 
 
 def with_colours(rgb, ab):
-    """The lightness of a photo (H, W, 3) under colours ab (h, w, 2) of any size: uint8 (H, W, 3)."""
+    """A photo (H, W, 3) with colours ab (h, w, 2), of any size, in place of its own: uint8."""
     height, width = rgb.shape[:2]
     planes = [Image.fromarray(plane) for plane in np.moveaxis(ab, -1, 0)]
     rows = max(1, STRIP // width)

@@ -14,6 +14,15 @@ def error_curve(errors):
     return (np.ravel(errors)[:, None] <= np.arange(LIMIT + 1)).mean(0)
 
 
+def area(errors):
+    """ab distances, of any shape -> the area under each one's own curve, in percent.
+
+    The curve of a single pixel is a step from 0 to 1 at its distance, rounded up, and this its
+    area by the trapezoid rule; the mean over pixels is the area under `error_curve`.
+    """
+    return 100 * ops.clip((LIMIT + 0.5 - ops.ceil(errors)) / LIMIT, 0, 1)
+
+
 @keras.saving.register_keras_serializable("keras_vision")
 class AuC(keras.metrics.Mean):
     """Area under the curve of pixels within an ab error of 0 ... 150, in percent.
@@ -32,12 +41,10 @@ class AuC(keras.metrics.Mean):
         ab = ops.cast(ab, "float32")
         predicted = grid.to_pixels(outputs, *ops.shape(ab)[1:3], self.temperature)
         error = ops.sqrt(ops.sum((ab - predicted) ** 2, axis=-1))
-        # One pixel's curve is a step at its error, rounded up: the trapezoids below, in closed form.
-        score = 100 * ops.clip((LIMIT + 0.5 - ops.ceil(error)) / LIMIT, 0, 1)  # (B, H, W)
         weight = self._weights(ab)
-        area = ops.mean(weight * score, axis=(1, 2)) / ops.mean(weight, axis=(1, 2))
-        weight = ops.mean(weight, axis=(1, 2))  # a picture counts by what it holds of rare colours
-        super().update_state(area, weight if sample_weight is None else weight * sample_weight)
+        share = ops.mean(weight, axis=(1, 2))  # a picture of many rare colours counts more
+        areas = ops.mean(weight * area(error), axis=(1, 2)) / share
+        super().update_state(areas, share if sample_weight is None else share * sample_weight)
 
     def _weights(self, ab):
         if self.prior is None:

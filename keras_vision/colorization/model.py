@@ -5,7 +5,6 @@ from keras import Input, Model, layers
 from keras_vision.colorization.dilated import DilatedConv2D
 from keras_vision.colorization.weights import find, load, width_of
 
-
 # Filters and convolutions of the seven blocks, the stride of a block's last one, dilation.
 BLOCKS = (
     (64, 2, 2, 1),
@@ -44,7 +43,7 @@ def network(input_shape, bins, width):
     """The layers of `build`, with new weights."""
     x = inputs = Input(input_shape, name="lightness")
     # In float32: bfloat16 would round L itself to steps of a half.
-    x = layers.Rescaling(1 / 100, -0.5, dtype="float32")(x)
+    x = layers.Rescaling(1 / 100, -0.5, dtype="float32", name="scaled_lightness")(x)
     for number, (filters, depth, stride, dilation) in enumerate(BLOCKS, 1):
         x = block(x, int(filters * width), depth, stride, dilation, f"conv{number}")
     x = layers.Conv2DTranspose(

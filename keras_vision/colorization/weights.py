@@ -1,6 +1,7 @@
 """Weights of the colouriser: shipped ones, Keras files, and the published PyTorch checkpoint."""
 
 import io
+import warnings
 import zipfile
 from itertools import groupby
 from pathlib import Path
@@ -55,14 +56,13 @@ def open_h5(path):
 def load(model, path):
     """Fills `model` with the weights of `path`; all of them must fit."""
     try:
-        if path.suffix == ".pth":
-            load_torch(model, path)
-        else:
-            model.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what goes wrong is told once, below
+            load_torch(model, path) if path.suffix == ".pth" else model.load_weights(path)
     except ValueError as error:
         raise ValueError(
             f"{path} does not fit this network (Zhang et al. 2016, "
-            f"{model.output_shape[-1]} outputs a cell): {error}"
+            f"{model.output_shape[-1]} outputs a cell): {str(error).splitlines()[0]}"
         ) from error
 
 
@@ -73,7 +73,8 @@ def load_torch(model, path):
     if len(layers) != len(groups):
         raise ValueError(f"it has {len(groups)} layers with weights instead of {len(layers)}.")
     for layer, arrays in zip(layers, groups, strict=True):
-        # (out, in, h, w) -> (h, w, in, out); for the transposed one (in, out, ...) -> (..., out, in)
+        # (out, in, h, w) -> (h, w, in, out); the transposed convolution has in and out swapped
+        # on both sides.
         layer.set_weights([a.transpose(2, 3, 1, 0) if a.ndim == 4 else a for a in arrays])
 
 

@@ -24,6 +24,11 @@ def bar(total, **options):
     )
 
 
+def global_step(model):
+    """Optimiser steps since the run began."""
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+
+
 class Log(keras.callbacks.Callback):
     """A progress bar of the epoch's steps, and lines that say when it began and ended."""
 
@@ -37,7 +42,7 @@ class Log(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.bar.close()
         seconds = time.perf_counter() - self.start
-        step = int(self.model.optimizer.iterations)
+        step = global_step(self.model)
         say(f"Epoch {epoch + 1} (global_step {step}) finished, time: {seconds:.2f} s")
 
 
@@ -48,7 +53,7 @@ class StopOnNaN(keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             last = list(checkpoints(self.params["log_dir"]).values())[-1:]
             raise FloatingPointError(
-                f"The loss is {logs['loss']} at global step {int(self.model.optimizer.iterations)}. "
+                f"The loss is {logs['loss']} at step {global_step(self.model)}. "
                 f"Last good model: {last[0] if last else 'none yet'}. "
                 "Try a lower learning rate, gradient clipping, or float32."
             )
@@ -79,7 +84,7 @@ class ModelSaver(keras.callbacks.Callback):
         self.keep = keep
 
     def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.optimizer.iterations)
+        step = global_step(self.model)
         path = self.params["log_dir"] / f"model-{step}.keras"
         save(self.model, path)
         say(f"Model saved to {path}")
@@ -88,7 +93,7 @@ class ModelSaver(keras.callbacks.Callback):
 
 
 class InferenceRunner(keras.callbacks.Callback):
-    """Evaluates the model on `dataset` after every epoch; its metrics are named `validation_...`."""
+    """Evaluates the model on `dataset` after every epoch, as metrics `validation_...`."""
 
     def __init__(self, dataset):
         super().__init__()
@@ -111,7 +116,7 @@ class PictureWriter(keras.callbacks.Callback):
         folder = self.params["log_dir"] / self.name
         folder.mkdir(exist_ok=True)
         keras.utils.save_img(folder / f"epoch-{epoch + 1:03}.png", picture, scale=False)
-        tf.summary.image(self.name, picture[None], step=int(self.model.optimizer.iterations))
+        tf.summary.image(self.name, picture[None], step=global_step(self.model))
 
 
 class History(keras.callbacks.Callback):
@@ -124,7 +129,7 @@ class History(keras.callbacks.Callback):
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        step, seconds = int(self.model.optimizer.iterations), time.perf_counter() - self.start
+        step, seconds = global_step(self.model), time.perf_counter() - self.start
         for name, value in logs.items():
             say(f"{name}: {value:.5g}")
             tf.summary.scalar(name, value, step=step)

@@ -17,8 +17,8 @@ def check_replicas(model, dataset, replicas):
     batch = tf.nest.flatten(dataset.element_spec)[0].shape[0]
     if batch is None or batch % replicas:
         raise ValueError(
-            f"Batches of {batch or 'varying size'} cannot be shared equally by {replicas} replicas, "
-            "whose losses are averaged unweighted: use a multiple, and drop_remainder=True."
+            f"Batches of {batch or 'varying size'} cannot be shared equally by {replicas} "
+            "replicas, whose losses are averaged: use a multiple, and drop_remainder=True."
         )
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized:

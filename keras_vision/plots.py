@@ -1,0 +1,58 @@
+"""Figures of results: functions that return a matplotlib Figure, ready for `savefig`."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+INCHES = 2.0  # the width of a picture on a contact sheet
+
+
+def contact_sheet(rows, titles, captions=None):
+    """Pictures in rows, each column under its title.
+
+    rows: lists of pictures, uint8 (H, W, 3) or grey (H, W), one for every title.
+    captions: lists of short texts to stand below the pictures, like `rows`.
+    """
+    heights = [max(p.shape[0] / p.shape[1] for p in row) * INCHES for row in rows]
+    size = (len(titles) * INCHES, sum(heights) + 0.3 + (0.22 if captions else 0.05) * len(rows))
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0.0, wspace=0.0)
+    grid = {"height_ratios": heights}
+    axes = figure.subplots(len(rows), len(titles), squeeze=False, gridspec_kw=grid)
+    for r, row in enumerate(rows):
+        for c, picture in enumerate(row):
+            axes[r, c].imshow(picture, cmap="gray", vmin=0, vmax=255)
+            axes[r, c].set(xticks=[], yticks=[])
+            axes[r, c].spines[:].set_visible(False)
+            if captions:
+                axes[r, c].set_xlabel(captions[r][c], fontsize=7, labelpad=2, color="0.3")
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def curves(lines, x_label, y_label, x=None):
+    """Named curves in one plot: `lines` is {name: values}, over `x` or 0, 1, 2 ..."""
+    figure = Figure(figsize=(6, 3.6), dpi=150, layout="constrained")
+    axis = figure.subplots()
+    for name, values in lines.items():
+        axis.plot(range(len(values)) if x is None else x, values, label=name)
+    axis.set(xlabel=x_label, ylabel=y_label)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
+    return figure
+
+
+def filters(kernels, columns=16):
+    """Filters (h, w, channels, count) as small pictures, each stretched to its own range."""
+    low, high = kernels.min(axis=(0, 1, 2)), kernels.max(axis=(0, 1, 2))
+    kernels = (kernels - low) / (high - low + 1e-12)
+    rows = -(-kernels.shape[-1] // columns)
+    figure = Figure(figsize=(columns * 0.4, rows * 0.4), dpi=150)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.99, 0.08, 0.08)
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for axis in axes:
+        axis.axis("off")
+    for axis, kernel in zip(axes, np.moveaxis(kernels, -1, 0), strict=False):
+        axis.imshow(kernel.squeeze(), cmap="gray", vmin=0, vmax=1)
+    return figure

@@ -1,0 +1,72 @@
+"""Colours photos with both shipped networks and lays them beside their true colours.
+
+./scripts/demo.sh [photo ...]      # without names: the six built-in photos
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
+
+import numpy as np
+import pandas as pd
+
+from keras_vision import colorization, images, plots
+from keras_vision.colorization.color import grey, rgb_to_lab
+from keras_vision.colorization.metrics import area
+from keras_vision.datasets import samples
+
+OUT = Path(__file__).resolve().parent.parent / "out" / "demo"
+TITLES = ("lightness", "true colours", "L2 network", "rebalanced network")
+
+
+def main(paths):
+    try:
+        photos = named(paths) if paths else samples.photos()
+        OUT.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        return f"demo: {error}"
+    twins = (
+        colorization.build(bins=None, weights="tiny_imagenet"),
+        colorization.build(weights="tiny_imagenet"),
+    )
+    colorization.colorize(twins[1], next(iter(photos.values())))  # compiles, outside the timing
+    rows, scores, seconds = [], {}, []
+    for name, rgb in photos.items():
+        start = time.perf_counter()
+        coloured = [colorization.colorize(model, rgb) for model in twins]
+        seconds.append((time.perf_counter() - start) / len(twins))
+        rows.append([grey(rgb), rgb, *coloured])
+        scores[name] = [auc(rgb, picture) for picture in rows[-1]]
+        images.save(OUT / f"{name}_coloured.jpg", coloured[-1], overwrite=True)
+    table = pd.DataFrame(scores, index=TITLES).drop("true colours").T
+    captions = [[f"AuC {score:.1f}" for score in row] for row in scores.values()]
+    plots.contact_sheet(rows, TITLES, captions).savefig(OUT / "contact_sheet.png")
+    table.loc["mean"] = table.mean()
+    print("Area under the curve of ab errors against the true colours, % (grey is no answer):\n")
+    print(table.rename(columns={"lightness": "grey"}).round(1).to_string(), "\n")
+    print(f"A photo took {np.median(seconds):.2f} s.")
+    print(f"Contact sheet: {OUT / 'contact_sheet.png'}\nColoured photos: {OUT}")
+    return 0
+
+
+def named(paths):
+    """The photos as {file name without suffix: uint8 (H, W, 3)}."""
+    names = [Path(path).stem for path in paths]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"Several photos are named {name}: show them one after the other.")
+    return dict(zip(names, map(images.read, paths), strict=True))
+
+
+def auc(true, coloured):
+    """The AuC of one photo, both uint8 (H, W, 3); not a number where the true one is grey."""
+    true, coloured = (np.asarray(rgb_to_lab(rgb))[..., 1:] for rgb in (true, coloured))
+    is_grey = np.abs(true).max() < 5  # the paper's threshold, section 3.1
+    return np.nan if is_grey else float(np.mean(area(np.linalg.norm(true - coloured, axis=-1))))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

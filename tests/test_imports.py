@@ -1,0 +1,72 @@
+"""Rooms may look down, never up, and importing the package stays quick."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "keras_vision"
+FLOOR = {"images", "pipeline", "plots", "datasets", "training"}
+# What a task may import besides the floor and itself.
+TASKS = {"colorization": set()}
+MAY_USE_TENSORFLOW = ("pipeline.py", "datasets/", "training/", "/data.py", "/dilated.py")
+
+
+def files():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path):
+    """The modules that a file imports, at its top or inside its functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms_imported(path):
+    parts = (name.split(".") for name in imported(path))
+    return {part[1] for part in parts if part[0] == "keras_vision" and len(part) > 1}
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_room_is_known():
+    rooms = {room_of(path) for path in files()} - {"__init__", "__main__"}
+    assert rooms == FLOOR | set(TASKS)
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    room = room_of(path)
+    if room in FLOOR:
+        assert rooms_imported(path) <= FLOOR
+    elif room in TASKS:
+        assert rooms_imported(path) <= FLOOR | TASKS[room] | {room}
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_tensorflow_stays_where_data_and_training_are(path):
+    if any(name.split(".")[0] == "tensorflow" for name in imported(path)):
+        assert any(place in f"/{path.relative_to(PACKAGE)}" for place in MAY_USE_TENSORFLOW)
+
+
+def test_import_of_the_package_loads_no_framework():
+    code = "import sys, keras_vision; print({'keras', 'tensorflow', 'PIL'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "set()"
+
+
+def test_rooms_are_found_by_name():
+    import keras_vision
+
+    assert keras_vision.colorization.build.__module__ == "keras_vision.colorization.model"
+    with pytest.raises(AttributeError, match="no attribute 'colourisation'"):
+        _ = keras_vision.colourisation

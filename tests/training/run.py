@@ -1,0 +1,66 @@
+"""A small run with dropout, augmentation and BatchNorm, for tests that kill it. Never imported."""
+
+import os
+import signal
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_vision import pipeline
+from keras_vision.training import InferenceRunner, TrainConfig, launch
+
+
+class KillAt(keras.callbacks.Callback):
+    """Ends the process as kill -9 does, in the middle of an epoch."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def model():
+    network = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(1),
+        ]
+    )
+    network.compile(keras.optimizers.Adam(0.01), "mse")
+    return network
+
+
+def jitter(raw, seed):
+    return {**raw, "x": raw["x"] + tf.random.stateless_normal((4,), seed)}
+
+
+def main(log_dir, kill_at, max_epoch):
+    x = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
+    data = tf.data.Dataset.from_tensor_slices({"x": x, "y": x[:, :1] ** 2})
+
+    def pair(raw):
+        return raw["x"], raw["y"]
+
+    config = TrainConfig(
+        model=model,
+        dataflow=pipeline.epochs(data, pair, 8, 50, jitter),
+        steps_per_epoch=6,
+        max_epoch=max_epoch,
+        callbacks=[InferenceRunner(pipeline.batches(data, pair, 8)), KillAt(kill_at)],
+        log_dir=log_dir,
+    )
+    launch(config)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,224 @@
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import filelock
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from keras_vision.training import ModelSaver, PictureWriter, TrainConfig, launch
+from keras_vision.training.checkpoints import checkpoints
+from keras_vision.training.table import variable_table
+
+RUN = Path(__file__).with_name("run.py")
+X = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
+
+
+def dataflow(first_epoch=0, y=X[:, :1] * 3):
+    return tf.data.Dataset.from_tensor_slices((X, y)).batch(8, drop_remainder=True).repeat()
+
+
+def linear(rate=0.1, **options):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="fc")])
+    model.compile(keras.optimizers.SGD(rate), "mse", **options)
+    return model
+
+
+@pytest.fixture
+def config(tmp_path):
+    return TrainConfig(linear, dataflow, steps_per_epoch=3, max_epoch=4, log_dir=tmp_path / "log")
+
+
+def run(log_dir, kill_at=-1, max_epoch=4, **options):
+    command = [sys.executable, RUN, log_dir, kill_at, max_epoch]
+    return subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+def newest_weights(log_dir):
+    path = list(checkpoints(log_dir).values())[-1]
+    return keras.saving.load_model(path).get_weights()
+
+
+def test_trains_and_leaves_what_one_looks_at(config, capsys):
+    launch(config)
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert lines[0].split() == ["name", "shape", "dim"]
+    assert lines[2].split() == ["sequential/fc/kernel", "[4,", "1]", "4"]
+    assert lines[4] == "Total #vars=2, #params=5, size=0.00MB"
+    assert "Epoch 4 (global_step 12) finished, time:" in out
+    assert f"Model saved to {config.log_dir}/model-12.keras" in out
+    assert "\r" not in out  # a log file is no terminal
+    history = pd.read_csv(config.log_dir / "history.csv")
+    assert history["global_step"].tolist() == [3, 6, 9, 12]
+    assert history["loss"].is_monotonic_decreasing
+    assert list(config.log_dir.glob("events.out.tfevents.*"))
+    assert list(checkpoints(config.log_dir)) == [6, 9, 12]  # the last three are kept
+
+
+def test_size_of_the_variable_table():
+    model = keras.Sequential([keras.Input((1024,)), keras.layers.Dense(1024, use_bias=False)])
+    assert variable_table(model).endswith("Total #vars=1, #params=1,048,576, size=4.00MB")
+
+
+def test_killed_run_ends_with_the_weights_of_one_never_killed(tmp_path):
+    whole = run(tmp_path / "whole")
+    killed = run(tmp_path / "killed", kill_at=15)
+    assert "Epoch 4" in whole.communicate(timeout=120)[0]
+    killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(checkpoints(tmp_path / "killed")) == [6, 12]
+    resumed = run(tmp_path / "killed")
+    assert "epoch 2 is done" in resumed.communicate(timeout=120)[0]
+    expected = newest_weights(tmp_path / "whole")
+    for a, b in zip(newest_weights(tmp_path / "killed"), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    whole, killed = (pd.read_csv(tmp_path / n / "history.csv") for n in ("whole", "killed"))
+    columns = ["epoch", "global_step", "loss", "validation_loss"]
+    pd.testing.assert_frame_equal(whole[columns], killed[columns])
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    # Of a test run in the background the child would inherit that it ignores Ctrl-C.
+    process = run(
+        tmp_path / "log",
+        max_epoch=10**6,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    for line in process.stdout:
+        if "Model saved" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[0]
+    assert "To go on, run again with log_dir" in rest.splitlines()[-1]
+    assert checkpoints(tmp_path / "log")
+
+
+def test_max_epoch_reached_says_so(config, capsys):
+    weights = launch(config).get_weights()
+    again = launch(config)
+    assert "has 4 epochs already" in capsys.readouterr().out
+    np.testing.assert_array_equal(again.get_weights()[0], weights[0])
+
+
+def test_more_epochs_go_on(config):
+    launch(config)
+    launch(replace(config, max_epoch=6))
+    assert pd.read_csv(config.log_dir / "history.csv")["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_nan_stops_with_step_and_last_good_model(config):
+    launch(replace(config, max_epoch=2))
+    broken = replace(config, dataflow=lambda epoch: dataflow(y=X[:, :1] * np.nan))
+    with pytest.raises(
+        FloatingPointError, match=r"nan at step 7\. Last good model: .*model-6\.keras"
+    ):
+        launch(broken)
+    assert list(checkpoints(config.log_dir)) == [3, 6]
+
+
+def test_a_full_disk_keeps_the_last_good_model(config):
+    launch(replace(config, max_epoch=2))
+    before = newest_weights(config.log_dir)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"model-9\.keras could not be saved.*Older .* intact"):
+            launch(config)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sorted(path.name for path in config.log_dir.glob("*model*")) == [
+        "model-3.keras",
+        "model-6.keras",
+    ]
+    np.testing.assert_array_equal(newest_weights(config.log_dir)[0], before[0])
+
+
+def test_a_second_run_in_the_same_folder_is_refused(config):
+    config.log_dir.mkdir()
+    with (
+        filelock.FileLock(config.log_dir / "lock"),
+        pytest.raises(RuntimeError, match="Another run is training in"),
+    ):
+        launch(config)
+
+
+def test_another_network_or_another_epoch_length_is_refused(config):
+    launch(config)
+
+    def wider():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="fc")])
+        model.compile("sgd", "mse")
+        return model
+
+    with pytest.raises(ValueError, match=r"model-12\.keras does not fit this model"):
+        launch(replace(config, model=wider, max_epoch=9))
+    with pytest.raises(ValueError, match="no multiple of steps_per_epoch=5"):
+        launch(replace(config, steps_per_epoch=5, max_epoch=9))
+
+
+def test_own_saver_and_pictures(config):
+    def draw(model):
+        return np.full((4, 6, 3), 100, "uint8")
+
+    launch(replace(config, callbacks=[ModelSaver(keep=1), PictureWriter(draw)]))
+    assert list(checkpoints(config.log_dir)) == [12]
+    picture = keras.utils.load_img(config.log_dir / "pictures" / "epoch-004.png")
+    assert picture.size == (6, 4)
+
+
+def test_precision_is_the_runs_own(config):
+    model = launch(replace(config, precision="mixed_bfloat16"))
+    assert model.layers[-1].compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_steps_per_execution(config):
+    model = launch(config)
+    several = replace(
+        config, model=lambda: linear(steps_per_execution=3), log_dir=config.log_dir / "b"
+    )
+    np.testing.assert_allclose(launch(several).get_weights()[0], model.get_weights()[0], rtol=1e-6)
+
+
+MIRRORED = ["CPU:0", "CPU:1"]
+
+
+def test_one_replica_and_two_agree(config):
+    one = launch(config)
+    two = launch(
+        replace(config, log_dir=config.log_dir / "two"), tf.distribute.MirroredStrategy(MIRRORED)
+    )
+    np.testing.assert_allclose(one.get_weights()[0], two.get_weights()[0], atol=1e-5)
+
+
+def test_what_would_differ_on_two_replicas_is_refused(config):
+    def unsynchronised():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization(name="norm")])
+        model.compile("sgd", "mse")
+        return model
+
+    def uneven(epoch):
+        return tf.data.Dataset.from_tensor_slices((X, X)).batch(8).repeat()
+
+    strategy = tf.distribute.MirroredStrategy(MIRRORED)
+    for change, message in (
+        ({"dataflow": uneven}, "varying size cannot be shared equally by 2"),
+        ({"model": unsynchronised}, "norm would normalise each replica's share"),
+        ({"model": lambda: linear(steps_per_execution=3)}, "steps_per_execution must be 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            launch(replace(config, **change), strategy)
