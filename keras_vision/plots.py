@@ -1,5 +1,7 @@
 """Figures of results: functions that return a matplotlib Figure, ready for `savefig`."""
 
+import sys
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -56,3 +58,22 @@ def filters(kernels, columns=16):
     for axis, kernel in zip(axes, np.moveaxis(kernels, -1, 0), strict=False):
         axis.imshow(kernel.squeeze(), cmap="gray", vmin=0, vmax=1)
     return figure
+
+
+def colour_plane(points, colours, sizes):
+    """Points (N, 2) of the ab plane as dots of their own colours, uint8 (N, 3), and sizes (N,)."""
+    figure = Figure(figsize=(5, 5), dpi=150, layout="constrained")
+    axis = figure.subplots()
+    axis.scatter(points[:, 1], points[:, 0], s=sizes, c=colours / 255, marker="s")
+    axis.set(xlabel="b (blue to yellow)", ylabel="a (green to red)", aspect="equal")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def show(figure, path):
+    """Saves a figure; in a notebook it is shown, too."""
+    figure.savefig(path)
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
+        from IPython.display import Image, display
+
+        display(Image(path))

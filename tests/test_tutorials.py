@@ -1,0 +1,70 @@
+"""Every lesson runs in its fast form, holds its numbers, and makes two notebooks."""
+
+import importlib.util
+from pathlib import Path
+
+import jupytext
+import nbclient
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def script(path):
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_01_colorization(tmp_path):
+    result = script(ROOT / "tutorials" / "01_colorization.py").main(out=tmp_path)
+    history = result["history"]
+    # At the start all bins are about equally likely.
+    assert result["first_loss"] == pytest.approx(np.log(313))
+    assert history["loss"][0] == pytest.approx(5.2, abs=0.8)
+    assert history["loss"].iloc[-1] < 3.4
+    assert 0.2 < result["chroma"]["l2"] < 0.75
+    assert 0.5 < result["chroma"]["rebalanced"] < 1.6
+    pictures = {path.name for path in tmp_path.glob("*.png")}
+    assert pictures == {
+        "1_task.png", "5_rarity.png", "7_curves.png", "7_temperatures.png", "8_filters.png",
+        "9_unseen.png",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def notebooks(tmp_path_factory):
+    out = tmp_path_factory.mktemp("notebooks")
+    script(ROOT / "scripts" / "build_notebooks.py").main(["--out", str(out)])
+    return out
+
+
+def test_every_lesson_has_its_notebooks(notebooks):
+    lessons = sorted(path.stem for path in (ROOT / "tutorials").glob("*.py"))
+    names = [f"{lesson}_{kind}.ipynb" for lesson in lessons for kind in ("solution", "start")]
+    assert sorted(path.name for path in notebooks.iterdir()) == names
+
+
+def run(notebook, folder):
+    """Runs a notebook with one epoch of training and its pictures in `folder`."""
+    settings = next(cell for cell in notebook.cells if cell.source.startswith("root = None"))
+    settings.source += f"\nepochs, out = 1, {str(folder)!r}"
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+
+
+def test_solution_runs_and_shows_its_pictures(notebooks, tmp_path):
+    notebook = jupytext.read(notebooks / "01_colorization_solution.ipynb")
+    run(notebook, tmp_path)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 6
+    assert not any("[solution" in cell.source or "[end]" in cell.source for cell in notebook.cells)
+
+
+def test_start_stops_at_the_first_blank_with_its_hint(notebooks, tmp_path):
+    notebook = jupytext.read(notebooks / "01_colorization_start.ipynb")
+    assert "predicted_shapes = " not in "".join(cell.source for cell in notebook.cells)
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="what are the shapes of L"):
+        run(notebook, tmp_path)
