@@ -18,6 +18,7 @@ def main(argv=None):
     colorize.add_argument("--overwrite", action="store_true", help="replace what is there")
     colorize.add_argument("--weights", default="tiny_imagenet", help="a shipped name, or a file")
     colorize.add_argument("--temperature", type=float, default=0.38, help="0 vivid ... 1 greyish")
+    colorize.add_argument("--size", type=int, default=64, help="of the photos in training")
     args = parser.parse_args(argv)
     return args.run(args)
 
@@ -37,7 +38,7 @@ def run_colorize(args):
     failed = 0
     for photo, target in zip(tqdm(args.photos, unit="photo"), targets, strict=True):
         try:
-            coloured = colorization.colorize(model, photo, args.temperature)
+            coloured = colorization.colorize(model, photo, args.temperature, args.size)
             images.save(target, coloured, args.overwrite)
         except (OSError, ValueError) as error:
             tqdm.write(f"keras_vision: {error}", file=sys.stderr)

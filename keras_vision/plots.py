@@ -39,20 +39,21 @@ def curves(lines, x_label, y_label, x=None):
     for name, values in lines.items():
         axis.plot(range(len(values)) if x is None else x, values, label=name)
     axis.set(xlabel=x_label, ylabel=y_label)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
     return figure
 
 
-def filters(kernels, columns=16):
+def filters(kernels, columns=8):
     """Filters (h, w, channels, count) as small pictures, each stretched to its own range."""
     low, high = kernels.min(axis=(0, 1, 2)), kernels.max(axis=(0, 1, 2))
     kernels = (kernels - low) / (high - low + 1e-12)
     rows = -(-kernels.shape[-1] // columns)
-    figure = Figure(figsize=(columns * 0.4, rows * 0.4), dpi=150)
+    figure = Figure(figsize=(columns * 0.6, rows * 0.6), dpi=150)
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.99, 0.08, 0.08)
-    axes = figure.subplots(rows, columns, squeeze=False).flat
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.axis("off")
     for axis, kernel in zip(axes, np.moveaxis(kernels, -1, 0), strict=False):

@@ -46,8 +46,12 @@ def works(width, data):
     for precision in ("float32", "bfloat16"):
         settings = {"width": width, "precision": precision}
         train = {"": partial(train_ours, **settings)}
-        infer = {", XLA" if xla else "": partial(infer_ours, xla=xla, **settings) for xla in (0, 1)}
-        yield Work("training step 64x64", precision, BATCH, train, in_torch(train_torch, **settings))
+        infer = {
+            ", XLA" if xla else "": partial(infer_ours, xla=xla, **settings) for xla in (0, 1)
+        }
+        yield Work(
+            "training step 64x64", precision, BATCH, train, in_torch(train_torch, **settings)
+        )
         yield Work("inference 256x256", precision, 1, infer, in_torch(infer_torch, **settings))
     peers = {
         f"scikit-learn {kind}, n_jobs={jobs}": partial(encode_sklearn, kind=kind, jobs=jobs)
@@ -62,7 +66,9 @@ def works(width, data):
             f"DataLoader, {n} workers": partial(read_torch, workers=n, **settings)
             for n in (0, CORES)
         }
-        yield Work("input pipeline", "float32", pictures, {"": partial(read_ours, **settings)}, peers)
+        yield Work(
+            "input pipeline", "float32", pictures, {"": partial(read_ours, **settings)}, peers
+        )
 
 
 def train_ours(inputs, width, precision):
@@ -160,7 +166,9 @@ def build_torch(width, mode, layout):
     net = Network(width).to(memory_format=getattr(torch, layout))
     if mode == "bfloat16":
         net.to(torch.bfloat16)
-    return net, partial(torch.autocast, "cpu", torch.bfloat16) if mode == "autocast" else nullcontext
+    return net, partial(
+        torch.autocast, "cpu", torch.bfloat16
+    ) if mode == "autocast" else nullcontext
 
 
 def encode_ours(inputs):
@@ -186,11 +194,12 @@ def encode_sklearn(inputs, kind, jobs):
 
 
 def read_ours(inputs, data, pictures):
-    from keras_vision import colorization, pipeline
+    from keras_vision import pipeline
+    from keras_vision.colorization.data import pair
     from keras_vision.datasets import tiny_imagenet
 
     photos = tiny_imagenet.load("train", data).take(pictures)
-    batches = pipeline.batches(photos, colorization.data.pair, BATCH)
+    batches = pipeline.batches(photos, pair, BATCH)
     return lambda: sum(1 for _ in batches)
 
 
@@ -210,7 +219,11 @@ class Pairs:
         levels = np.arange(256) / 255
         curve = np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92)
         self.curve = curve.astype("float32")
-        to_xyz = [[0.412453, 0.212671, 0.019334], [0.35758, 0.71516, 0.119193], [0.180423, 0.072169, 0.950227]]
+        to_xyz = [
+            [0.412453, 0.212671, 0.019334],
+            [0.35758, 0.71516, 0.119193],
+            [0.180423, 0.072169, 0.950227],
+        ]
         self.to_xyz = np.float32(to_xyz) / np.float32([0.95047, 1, 1.08883])
         self.to_lab = np.float32([[0, 500, 0], [116, -500, 200], [0, 0, -200]])
 

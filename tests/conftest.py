@@ -19,6 +19,12 @@ def seeded():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(scope="session")
+def two_replicas():
+    """One for all tests: TensorFlow mixes up the messages of two such strategies in a process."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 @pytest.fixture
 def data_root():
     """The folder of the real datasets, for tests marked `realdata`."""

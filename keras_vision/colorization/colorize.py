@@ -15,12 +15,13 @@ BATCH = 8
 STRIP = 2**20  # pixels converted at a time, so that a photo of any size fits into memory
 
 
-def colorize(model, photos, temperature=0.38, size=256):
+def colorize(model, photos, temperature=0.38, size=64):
     """Colours photos by nothing but their lightness; colours they have are ignored.
 
     photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or a list of mixed sizes.
     temperature: of the annealed mean, 0..1: lower is more vivid, and more patchy.
-    size: the network sees a photo scaled to about `size` x `size` pixels, its aspect kept.
+    size: the network sees a photo scaled to about `size` x `size` pixels, its aspect kept. It
+        should be what the weights were trained on: 64 for ours, 256 for the authors'.
     Returns uint8 sRGB of the photos' own sizes: an array for one photo or a batch, a list for a
     list.
     """

@@ -62,9 +62,7 @@ def block(x, filters, depth, stride, dilation, name):
     """`depth` convolutions with ReLU, of which the last has the stride; BatchNorm closes it."""
     for step in range(1, depth + 1):
         x = convolution(x, filters, stride if step == depth else 1, dilation, f"{name}_{step}")
-    return layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, synchronized=True, name=f"{name}_norm"
-    )(x)
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
 
 
 def convolution(x, filters, stride=1, dilation=1, name=None):

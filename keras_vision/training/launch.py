@@ -16,7 +16,7 @@ from keras_vision.training.callbacks import (
     say,
 )
 from keras_vision.training.checkpoints import checkpoints, restore
-from keras_vision.training.strategy import check_replicas, default_strategy
+from keras_vision.training.strategy import agree_with_one, default_strategy
 from keras_vision.training.table import variable_table
 
 
@@ -43,7 +43,7 @@ def launch(config, strategy=None):
             say(f"{log_dir} has {first_epoch} epochs already: raise max_epoch to go on")
             return model
         dataset = config.dataflow(first_epoch)
-        check_replicas(model, dataset, strategy.num_replicas_in_sync)
+        agree_with_one(model, dataset, strategy.num_replicas_in_sync)
         callbacks = [Log(), StopOnNaN(), FreshRandomness(config.seed)]
         if not any(isinstance(callback, ModelSaver) for callback in config.callbacks):
             callbacks.append(ModelSaver())

@@ -10,8 +10,8 @@ def default_strategy():
     return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
 
 
-def check_replicas(model, dataset, replicas):
-    """Refuses what would train silently otherwise on several replicas than on one."""
+def agree_with_one(model, dataset, replicas):
+    """Sees to it that `replicas` train the model as one would; refuses what would differ."""
     if replicas == 1:
         return
     batch = tf.nest.flatten(dataset.element_spec)[0].shape[0]
@@ -20,12 +20,9 @@ def check_replicas(model, dataset, replicas):
             f"Batches of {batch or 'varying size'} cannot be shared equally by {replicas} "
             "replicas, whose losses are averaged: use a multiple, and drop_remainder=True."
         )
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized:
-            raise ValueError(
-                f"Layer {layer.name} would normalise each replica's share by itself: "
-                "make it BatchNormalization(synchronized=True)."
-            )
     if model.steps_per_execution > 1:
         raise ValueError("steps_per_execution must be 1 on several replicas (keras issue 19246).")
     model.jit_compile = False  # fails there for the same reason
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True  # else each share would be normalised by itself
