@@ -11,16 +11,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_vision import pipeline
+from keras_vision import colorization, pipeline
 from keras_vision.colorization import bins, data, loss
-from keras_vision.colorization.model import build
 from keras_vision.datasets import tiny_imagenet
-from keras_vision.training import InferenceRunner, ModelSaver, TrainConfig, launch
+from keras_vision.training import InferenceRunner, ModelSaver, PictureWriter, TrainConfig, launch
 
 
 def compiled(twin, prior, width, rate, steps):
     """The model with its loss: all that tells the twins apart is head and loss."""
-    model = build(bins=None if twin == "l2" else len(prior), width=width)
+    model = colorization.build(bins=None if twin == "l2" else len(prior), width=width)
     schedule = keras.optimizers.schedules.CosineDecay(
         rate / 20, steps, warmup_target=rate, warmup_steps=500
     )
@@ -50,6 +49,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     np.save(args.out / "prior.npy", prior)
     validation = tiny_imagenet.load("val", args.data)
+    shown = np.stack([raw["image"] for raw in validation.shuffle(2000, 0).take(12)])
     steps = len(photos) // args.batch_size
     launch(
         TrainConfig(
@@ -60,6 +60,7 @@ def main():
             callbacks=[
                 ModelSaver(),
                 InferenceRunner(pipeline.batches(validation, data.pair, args.batch_size)),
+                PictureWriter(partial(colorization.comparison, photos=shown)),
             ],
             log_dir=args.out,
             precision=args.precision,

@@ -26,7 +26,7 @@ from keras_vision import colorization, pipeline, plots
 from keras_vision.colorization import bins, data
 from keras_vision.colorization.color import lab_to_rgb, rgb_to_lab
 from keras_vision.datasets import samples, tiny_imagenet
-from keras_vision.training import InferenceRunner, TrainConfig, launch
+from keras_vision.training import InferenceRunner, PictureWriter, TrainConfig, launch
 
 
 def main(root=None, full=False, epochs=20, width=1 / 8, rate=2e-3, out="out/01_colorization"):
@@ -157,12 +157,16 @@ def main(root=None, full=False, epochs=20, width=1 / 8, rate=2e-3, out="out/01_c
     # [end]
     assert predicted_steps == steps, "what does not fill a batch sits out the epoch"
     losses = {"l2": colorization.L2(), "rebalanced": colorization.RebalancedCrossEntropy(prior)}
+    shown = np.stack([raw["image"] for raw in validation.shuffle(1000, 0).take(8)])
     models = {}
     for name, loss in losses.items():
         config = TrainConfig(
             model=partial(compiled, loss),
             dataflow=pipeline.epochs(train, data.pair, batch_size, 4096, data.flip),
-            callbacks=[InferenceRunner(pipeline.batches(validation, data.pair, batch_size))],
+            callbacks=[
+                InferenceRunner(pipeline.batches(validation, data.pair, batch_size)),
+                PictureWriter(partial(colorization.comparison, photos=shown)),
+            ],
             steps_per_epoch=steps,
             max_epoch=epochs,
             log_dir=out / name,

@@ -5,7 +5,7 @@ rgb = colorization.colorize(model, "grandmother.png")
 """
 
 from keras_vision.colorization.color import grey
-from keras_vision.colorization.colorize import colorize
+from keras_vision.colorization.colorize import colorize, comparison
 from keras_vision.colorization.loss import L2, RebalancedCrossEntropy
 from keras_vision.colorization.metrics import PSNR, AuC, ChromaRatio
 from keras_vision.colorization.model import build
@@ -18,5 +18,6 @@ __all__ = [
     "RebalancedCrossEntropy",
     "build",
     "colorize",
+    "comparison",
     "grey",
 ]

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from keras_vision import images
 from keras_vision.colorization import grid
-from keras_vision.colorization.color import lab_to_rgb, rgb_to_lab
+from keras_vision.colorization.color import grey, lab_to_rgb, rgb_to_lab
 
 BATCH = 8
 STRIP = 2**20  # pixels converted at a time, so that a photo of any size fits into memory
@@ -43,6 +43,12 @@ def colorize(model, photos, temperature=0.38, size=64):
     if not images.holds_several(photos):
         return coloured[0]
     return np.stack(coloured) if getattr(photos, "ndim", 0) == 4 else coloured
+
+
+def comparison(model, photos):
+    """Photos (B, H, W, 3) -> one uint8 picture of three rows: lightness, the answer, the truth."""
+    rows = [grey(photos), colorize(model, photos, size=photos.shape[1]), photos]
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
 
 def seen_shape(shape, size):

@@ -107,6 +107,16 @@ def test_size_that_the_network_sees(shape, expected):
     assert seen_shape(shape, 64) == expected
 
 
+def test_comparison_has_lightness_answer_and_truth_in_rows(model):
+    photos = np.stack([photo(16, 16, seed) for seed in range(3)])
+    picture = colorization.comparison(model, photos)
+    assert picture.shape == (48, 48, 3)
+    np.testing.assert_array_equal(picture[:16, 16:32], colorization.grey(photos[1]))
+    np.testing.assert_array_equal(picture[32:, 32:], photos[2])
+    expected = colorization.colorize(model, photos[0], size=16)
+    np.testing.assert_allclose(picture[16:32, :16].astype(int), expected, atol=1)
+
+
 def test_a_broken_photo_is_named(model, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     with pytest.raises(ValueError, match=r"broken\.jpg"):
