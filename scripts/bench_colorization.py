@@ -3,22 +3,22 @@
 python scripts/bench_colorization.py --data tiny-imagenet-200 --out colorization.csv
 python scripts/bench_colorization.py --quick
 
-Every contestant lives in a process of its own, where it has all cores, and they take turns: ours,
-theirs, ours, theirs ... A turn begins with a step that is not timed. The table has the medians of
-all steps, of a peer's variants the fastest, and ratio > 1 says that ours is faster.
+Every contestant has a process of its own and all cores, and they take turns: ours, theirs, ours,
+theirs ... A turn begins with a step that is not timed. The table has the medians of all steps; of
+a peer's variants the fastest counts, and ratio > 1 says that ours is faster.
 Needs `pip install -e ".[bench]"`.
 """
 
 import argparse
 import multiprocessing
 import os
-import platform
 import time
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,74 +27,36 @@ from PIL import Image
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 CORES = len(os.sched_getaffinity(0))
 BATCH = 32
-PASS = 100 * BATCH  # pictures of one pass through the input pipeline
-VERSIONS = ("keras", "tensorflow", "tensorflow_cpu", "torch", "scikit-learn", "numpy", "pillow")
+process = {}  # a contestant's own process keeps its step here from one turn to the next
 
-# A contestant is a function (inputs, ...) -> step. It imports its own library and not its rival's:
-# two libraries in one process would share, and fight over, threads.
-
-
-class Work(NamedTuple):
-    name: str
-    precision: str
-    pictures: int  # of a step
-    ours: dict  # contestants, every one a row of the table
-    peers: dict  # contestants, of which the fastest counts
+# A contestant is a function (inputs, ...) -> step. It imports its own library and not its rival's,
+# lest their threads get in each other's way.
 
 
 def works(width, data):
+    """(name, precision, pictures of a step, {row: ours}, {variant: peer}) of all comparisons."""
     for precision in ("float32", "bfloat16"):
-        settings = {"width": width, "precision": precision}
-        train = {"": partial(train_ours, **settings)}
-        infer = {
-            ", XLA" if xla else "": partial(infer_ours, xla=xla, **settings) for xla in (0, 1)
-        }
-        yield Work(
-            "training step 64x64", precision, BATCH, train, in_torch(train_torch, **settings)
-        )
-        yield Work("inference 256x256", precision, 1, infer, in_torch(infer_torch, **settings))
-    peers = {
-        f"scikit-learn {kind}, n_jobs={jobs}": partial(encode_sklearn, kind=kind, jobs=jobs)
-        for kind in ("kd_tree", "brute")
-        for jobs in (None, CORES)
-    }
-    yield Work("soft encoding 64x64", "float32", BATCH, {"": encode_ours}, peers)
+        setting = {"width": width, "precision": precision}
+        ours, peers = {"": partial(train_ours, **setting)}, variants(train_torch, **setting)
+        yield "training step 64x64", precision, BATCH, ours, peers
+        ours = {row: partial(infer_ours, xla=bool(row), **setting) for row in ("", " with XLA")}
+        yield "inference 256x256", precision, 1, ours, variants(infer_torch, **setting)
+    peers = {f"NearestNeighbors, n_jobs={n}": partial(encode_sklearn, n) for n in (None, CORES)}
+    yield "soft encoding 64x64", "float32", BATCH, {"": encode_ours}, peers
     if data:
-        pictures = min(PASS, sum(1 for _ in data.glob("train/*/images/*.JPEG")))
-        settings = {"data": data, "pictures": pictures}
-        peers = {
-            f"DataLoader, {n} workers": partial(read_torch, workers=n, **settings)
-            for n in (0, CORES)
-        }
-        yield Work(
-            "input pipeline", "float32", pictures, {"": partial(read_ours, **settings)}, peers
-        )
+        paths = sorted(data.glob("train/*/images/*.JPEG"))[: 100 * BATCH]
+        ours = {"": partial(read_ours, data, len(paths))}
+        peers = {f"DataLoader, {n} workers": partial(read_torch, paths, n) for n in (0, CORES)}
+        yield "input pipeline", "float32", len(paths), ours, peers
 
 
-def train_ours(inputs, width, precision):
-    import keras
-    import tensorflow as tf
-
-    from keras_vision import colorization
-
-    model = build_ours(width, precision)
-    loss = colorization.RebalancedCrossEntropy(inputs["prior"])
-    model.compile(keras.optimizers.Adam(1e-4), loss)
-    batch = inputs["lightness"], inputs["ab"]
-    model.train_on_batch(*batch)  # makes what `fit` calls for every step:
-    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
-    model.make_train_function(force=True)
-    return lambda: float(model.train_function(batches)["loss"])
-
-
-def infer_ours(inputs, width, precision, xla):
-    import tensorflow as tf
-
-    model = build_ours(width, precision)
-    if not xla:
-        return partial(model.predict_on_batch, inputs["large"])
-    compiled = tf.function(partial(model, training=False), jit_compile=True)
-    return lambda: compiled(inputs["large"]).numpy()
+def variants(contestant, width, precision):
+    """A contestant in PyTorch: both layouts and, for bfloat16, both ways to it."""
+    modes = ["float32"] if precision == "float32" else ["autocast", "bfloat16"]
+    return {
+        f"PyTorch {mode}, {layout}": partial(contestant, width, mode, layout)
+        for mode, layout in product(modes, ("contiguous_format", "channels_last"))
+    }
 
 
 def build_ours(width, precision):
@@ -106,37 +68,60 @@ def build_ours(width, precision):
     return colorization.build(width=width)
 
 
-def in_torch(contestant, precision, **settings):
-    """All variants of a contestant in PyTorch: the layout and, in bfloat16, the way to it."""
-    modes = ("float32",) if precision == "float32" else ("autocast", "bfloat16")
-    layouts = {"": "contiguous_format", " channels-last": "channels_last"}
-    return {
-        f"PyTorch {mode}{name}": partial(contestant, mode=mode, layout=layout, **settings)
-        for mode in modes
-        for name, layout in layouts.items()
-    }
+def train_ours(inputs, width, precision):
+    import keras
+    import tensorflow as tf
+
+    from keras_vision.colorization import RebalancedCrossEntropy
+
+    model = build_ours(width, precision)
+    model.compile(keras.optimizers.Adam(1e-4), RebalancedCrossEntropy(inputs["prior"]))
+    batches = tf.data.Dataset.from_tensors((inputs["lightness"], inputs["ab"]))
+    model.fit(batches, verbose=0)
+    endless = iter(batches.repeat())
+    return lambda: float(model.train_function(endless)["loss"])  # what `fit` calls for a step
 
 
-def train_torch(inputs, width, mode, layout):
+def infer_ours(inputs, width, precision, xla):
+    import tensorflow as tf
+
+    model = build_ours(width, precision)
+    compiled = tf.function(model, jit_compile=True)
+    lightness = inputs["large"]
+    return lambda: compiled(lightness).numpy() if xla else model.predict_on_batch(lightness)
+
+
+def build_torch(width, mode, layout):
+    """The network and the context of its steps."""
+    import torch
+    from make_colorization_golden import Network
+
+    torch.set_num_threads(CORES)
+    net = Network(width).to(memory_format=getattr(torch, layout))
+    if mode == "bfloat16":
+        return net.to(torch.bfloat16), nullcontext
+    return net, partial(torch.autocast, "cpu", torch.bfloat16, enabled=mode == "autocast")
+
+
+def train_torch(width, mode, layout, inputs):
     import torch
 
     net, autocast = build_torch(width, mode, layout)
     weights = [array for array in net.parameters() if array.requires_grad]
     optimizer = torch.optim.Adam(weights, 1e-4, fused=True)
-    lightness, ab, centers, rarity = (
-        torch.from_numpy(inputs[name]) for name in ("lightness", "ab", "centers", "rarity")
-    )
-    lightness = lightness.permute(0, 3, 1, 2)
+    tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
 
     def step():
         with autocast():
-            logits = net(lightness)
-        places = ab[:, 2::4, 2::4]  # the cells' middles, (B, h, w, 2)
-        distances, bins = torch.cdist(places.flatten(0, 2), centers).topk(5, largest=False)
+            logits = net(tensors["lightness"].permute(0, 3, 1, 2))
+        places = tensors["ab"][:, 2::4, 2::4].flatten(0, 2)  # the cells' middles
+        exact = "donot_use_mm_for_euclid_dist"  # and the quicker one here
+        distances = torch.cdist(places, tensors["centers"], compute_mode=exact)
+        distances, nearest = distances.topk(5, largest=False)  # both (B h w, 5), sorted
         shares = torch.softmax(-(distances**2) / 50, 1)
         likelihoods = torch.log_softmax(logits.float().permute(0, 2, 3, 1).flatten(0, 2), 1)
-        crossentropy = -(shares * likelihoods.gather(1, bins)).sum(1)
-        loss = (rarity[bins[:, 0]] * crossentropy).mean()
+        crossentropy = -(shares * likelihoods.gather(1, nearest)).sum(1)
+        loss = (tensors["rarity"][nearest[:, 0]] * crossentropy).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -145,7 +130,7 @@ def train_torch(inputs, width, mode, layout):
     return step
 
 
-def infer_torch(inputs, width, mode, layout):
+def infer_torch(width, mode, layout, inputs):
     import torch
 
     net, autocast = build_torch(width, mode, layout)
@@ -158,19 +143,6 @@ def infer_torch(inputs, width, mode, layout):
     return step
 
 
-def build_torch(width, mode, layout):
-    import torch
-    from make_colorization_golden import Network
-
-    torch.set_num_threads(CORES)
-    net = Network(width).to(memory_format=getattr(torch, layout))
-    if mode == "bfloat16":
-        net.to(torch.bfloat16)
-    return net, partial(
-        torch.autocast, "cpu", torch.bfloat16
-    ) if mode == "autocast" else nullcontext
-
-
 def encode_ours(inputs):
     import tensorflow as tf
 
@@ -180,10 +152,10 @@ def encode_ours(inputs):
     return lambda: [array.numpy() for array in encode(ab)]
 
 
-def encode_sklearn(inputs, kind, jobs):
+def encode_sklearn(jobs, inputs):
     from sklearn.neighbors import NearestNeighbors
 
-    neighbors = NearestNeighbors(n_neighbors=5, algorithm=kind, n_jobs=jobs).fit(inputs["centers"])
+    neighbors = NearestNeighbors(n_neighbors=5, n_jobs=jobs).fit(inputs["centers"])
 
     def step():
         distances, indices = neighbors.kneighbors(inputs["ab"].reshape(-1, 2))
@@ -193,38 +165,43 @@ def encode_sklearn(inputs, kind, jobs):
     return step
 
 
-def read_ours(inputs, data, pictures):
+def exactness(inputs):
+    """How far the two soft encodings are apart where the sixth bin is not as near as the fifth."""
+    places, centers = inputs["ab"].reshape(-1, 2), inputs["centers"].astype("float64")
+    squares = np.sort(((places[:, None] - centers) ** 2).sum(-1), axis=1)
+    clear = squares[:, 5] - squares[:, 4] > 1e-2
+    dense = np.zeros((2, len(places), len(centers)))
+    for row, contestant in zip(dense, (encode_ours, partial(encode_sklearn, None)), strict=True):
+        np.put_along_axis(row, *(x.reshape(-1, 5) for x in contestant(inputs)()), axis=1)
+    return f"{np.abs(dense[0] - dense[1])[clear].max():.1e} ({np.mean(~clear):.2%} ties left out)"
+
+
+def read_ours(data, count, inputs):
     from keras_vision import pipeline
     from keras_vision.colorization.data import pair
     from keras_vision.datasets import tiny_imagenet
 
-    photos = tiny_imagenet.load("train", data).take(pictures)
-    batches = pipeline.batches(photos, pair, BATCH)
+    batches = pipeline.batches(tiny_imagenet.load("train", data).take(count), pair, BATCH)
     return lambda: sum(1 for _ in batches)
 
 
-def read_torch(inputs, data, pictures, workers):
+def read_torch(paths, workers, inputs):
     from torch.utils.data import DataLoader
 
-    paths = sorted(data.glob("train/*/images/*.JPEG"))[:pictures]
     loader = DataLoader(Pairs(paths), BATCH, num_workers=workers, persistent_workers=workers > 0)
     return lambda: sum(1 for _ in loader)
 
 
 class Pairs:
-    """A map-style dataset of (L, ab), by Pillow and the quickest NumPy."""
+    """(L, ab) by Pillow and the quickest NumPy: a table for the 256 levels, float32 throughout."""
 
     def __init__(self, paths):
-        self.paths = paths
-        levels = np.arange(256) / 255
+        from skimage.color.colorconv import xyz_from_rgb
+
+        self.paths, levels = paths, np.arange(256) / 255
         curve = np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92)
         self.curve = curve.astype("float32")
-        to_xyz = [
-            [0.412453, 0.212671, 0.019334],
-            [0.35758, 0.71516, 0.119193],
-            [0.180423, 0.072169, 0.950227],
-        ]
-        self.to_xyz = np.float32(to_xyz) / np.float32([0.95047, 1, 1.08883])
+        self.to_xyz = np.float32(xyz_from_rgb.T / [0.95047, 1, 1.08883])
         self.to_lab = np.float32([[0, 500, 0], [116, -500, 200], [0, 0, -200]])
 
     def __len__(self):
@@ -240,120 +217,71 @@ class Pairs:
 
 
 def shared_inputs():
-    """What all contestants compute on: photos of flowers, cut into pieces."""
-    import skimage
-    from sklearn.datasets import load_sample_images
+    """Arrays that the contestants compute on, from a photo of scikit-learn's."""
+    from skimage.color import rgb2lab
+    from sklearn.datasets import load_sample_image
 
     from keras_vision.colorization import bins
 
-    china, flower = (skimage.color.rgb2lab(photo) for photo in load_sample_images().images)
-    pieces = [
-        photo[top : top + 64, left : left + 64]
-        for top in range(0, 256, 64)
-        for left in range(0, 256, 64)
-        for photo in (china, flower)
-    ]
-    lab = np.float32(pieces)
-    prior = bins.estimate_prior([(None, lab[..., 1:])])
-    return {
-        "lightness": lab[..., :1].copy(),  # (32, 64, 64, 1)
-        "ab": lab[..., 1:].copy(),  # (32, 64, 64, 2)
-        "large": np.float32(china[None, :256, :256, :1]),
-        "prior": prior,
-        "rarity": bins.rarity(prior),
-        "centers": bins.CENTERS,
-    }
+    photo = rgb2lab(load_sample_image("china.jpg")).astype("float32")
+    pieces = photo[:256, :512].reshape(4, 64, 8, 64, 3).swapaxes(1, 2).reshape(BATCH, 64, 64, 3)
+    lightness, ab = pieces[..., :1].copy(), pieces[..., 1:].copy()
+    prior = bins.estimate_prior([(lightness, ab)])
+    inputs = {"lightness": lightness, "ab": ab, "large": photo[None, :256, :256, :1].copy()}
+    return inputs | {"prior": prior, "rarity": bins.rarity(prior), "centers": bins.CENTERS}
 
 
-def serve(connection, contestant, inputs):
-    """A contestant's process: prepares, then takes turns of so many seconds as it is sent."""
-    step = contestant(inputs)
+def prepare(contestant, inputs):
+    process["step"] = contestant(inputs=inputs)
+
+
+def take_turn(seconds):
+    """The times of steps that follow an untimed one, two at least."""
+    times, step = [], process["step"]
     step()
-    connection.send("ready")
-    with suppress(EOFError):  # the other end is closed: it is over
-        while True:
-            seconds = connection.recv()
-            step()
-            times, end = [], time.perf_counter() + seconds
-            while len(times) < 2 or time.perf_counter() < end:
-                start = time.perf_counter()
-                step()
-                times.append(time.perf_counter() - start)
-            connection.send(times)
+    end = time.perf_counter() + seconds
+    while len(times) < 2 or time.perf_counter() < end:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return times
 
 
-@contextmanager
-def running(contestant, inputs):
-    """A function seconds -> times of the steps of one turn."""
-    context = multiprocessing.get_context("spawn")  # a fork would inherit libraries
-    here, there = context.Pipe()
-    process = context.Process(target=serve, args=(there, contestant, inputs))
-    process.start()
-    there.close()
-    try:
-        here.recv()
-        yield lambda seconds: here.send(seconds) or here.recv()
-    finally:
-        here.close()
-        process.join()
-
-
-def measure(work, inputs, rounds, seconds):
-    """Rows of the table."""
+def medians(contestants, inputs, rounds, seconds):
+    """{name: seconds of a step} of contestants that take turns."""
+    spawn = multiprocessing.get_context("spawn")  # a fork would inherit libraries
     with ExitStack() as stack:
-        turns = {
-            name: stack.enter_context(running(contestant, inputs))
-            for name, contestant in (work.ours | work.peers).items()
-        }
-        times = {name: [] for name in turns}
+        turns, times = {}, {name: [] for name in contestants}
+        for name, contestant in contestants.items():
+            pool = ProcessPoolExecutor(1, spawn, prepare, (contestant, inputs))
+            turns[name] = stack.enter_context(pool).submit
+            turns[name](take_turn, 0).result()  # until it is ready
         for _ in range(rounds):
             for name, turn in turns.items():
-                times[name] += turn(seconds)
-    medians = {name: float(np.median(steps)) for name, steps in times.items()}
-    peer = min(work.peers, key=medians.get)
-    for name in work.ours:
-        yield {
-            "work": work.name + name,
-            "precision": work.precision,
-            "ours_ms": 1e3 * medians[name],
-            "peer_ms": 1e3 * medians[peer],
-            "ours_per_s": work.pictures / medians[name],
-            "peer_per_s": work.pictures / medians[peer],
-            "ratio": medians[peer] / medians[name],
-            "peer": peer,
-        }
+                times[name] += turn(take_turn, seconds).result()
+    return {name: float(np.median(steps)) for name, steps in times.items()}
 
 
-def exactness(inputs):
-    """How far our soft encoding is from scikit-learn's where no sixth bin is as near as the fifth."""
-    from sklearn.neighbors import NearestNeighbors
-
-    def dense(indices, weights):
-        encoded = np.zeros((len(places), len(inputs["centers"])))
-        np.put_along_axis(encoded, indices.reshape(-1, 5), weights.reshape(-1, 5), axis=1)
-        return encoded
-
-    places = inputs["ab"].reshape(-1, 2)
-    distances, _ = NearestNeighbors(n_neighbors=6).fit(inputs["centers"]).kneighbors(places)
-    clear = distances[:, 5] - distances[:, 4] > 1e-3
-    difference = dense(*encode_ours(inputs)()) - dense(*encode_sklearn(inputs, "kd_tree", None)())
-    worst = np.abs(difference[clear]).max()
-    return f"soft encoding differs by at most {worst:.1e}, {1 - clear.mean():.2%} ties left out"
+def rows(works, inputs, rounds, seconds):
+    for work, precision, pictures, ours, peers in works:
+        print(f"{work}, {precision} ...", flush=True)
+        step = medians(ours | peers, inputs, rounds, seconds)
+        peer = min(peers, key=step.get)
+        for name in ours:
+            yield {
+                **{"work": work + name, "precision": precision},
+                **{"ours ms": 1e3 * step[name], "peer ms": 1e3 * step[peer]},
+                **{"ours per s": pictures / step[name], "peer per s": pictures / step[peer]},
+                **{"ratio": step[peer] / step[name], "peer": peer},
+            }
 
 
-def machine():
-    with suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
-        name = next(line.split(": ")[1].strip() for line in file if line.startswith("model name"))
-        return f"{name}, {CORES} cores"
-    return f"{platform.processor()}, {CORES} cores"
-
-
-def versions():
-    found = [f"Python {platform.python_version()}"]
-    for name in VERSIONS:
-        with suppress(ModuleNotFoundError):
-            found.append(f"{name} {version(name)}")
-    return ", ".join(found)
+def about():
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    packages = ("keras", "tensorflow_cpu", "torch", "scikit-learn", "numpy", "pillow")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return {"machine": f"{model}, {CORES} cores", "versions": versions}
 
 
 def main():
@@ -366,16 +294,13 @@ def main():
     args = parser.parse_args()
     width, rounds, seconds = (0.25, 2, 0.3) if args.quick else (1.0, 7, 2.0)
     inputs = shared_inputs()
-    about = {"width": width, "rounds": rounds, "machine": machine(), "versions": versions()}
-    rows = []
-    for work in works(width, args.data):
-        print(f"{work.name}, {work.precision} ...", flush=True)
-        rows += measure(work, inputs, rounds, seconds)
-    table = pd.DataFrame(rows)
-    print(*(f"{key}: {value}" for key, value in about.items()), exactness(inputs), sep="\n")
+    table = pd.DataFrame(rows(works(width, args.data), inputs, rounds, seconds))
+    facts = {**about(), "width": width, "rounds": rounds}
+    print(*(f"{name}: {fact}" for name, fact in facts.items()), sep="\n")
+    print(f"soft encodings differ by at most {exactness(inputs)}")
     print(table.to_string(index=False, float_format="{:.4g}".format))
     if args.out:
-        table.assign(**about).to_csv(args.out, index=False, float_format="%.5g")
+        table.assign(**facts).to_csv(args.out, index=False, float_format="%.5g")
 
 
 if __name__ == "__main__":

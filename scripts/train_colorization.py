@@ -54,7 +54,7 @@ def main():
     launch(
         TrainConfig(
             model=partial(compiled, args.twin, prior, args.width, args.rate, steps * args.epochs),
-            dataflow=pipeline.epochs(photos, data.pair, args.batch_size, 2000, data.flip),
+            dataflow=pipeline.epochs(photos, data.pair, args.batch_size, 2000, data.zoom),
             steps_per_epoch=steps,
             max_epoch=args.epochs,
             callbacks=[

@@ -162,7 +162,7 @@ def main(root=None, full=False, epochs=20, width=1 / 8, rate=2e-3, out="out/01_c
     for name, loss in losses.items():
         config = TrainConfig(
             model=partial(compiled, loss),
-            dataflow=pipeline.epochs(train, data.pair, batch_size, 4096, data.flip),
+            dataflow=pipeline.epochs(train, data.pair, batch_size, 4096, data.zoom),
             callbacks=[
                 InferenceRunner(pipeline.batches(validation, data.pair, batch_size)),
                 PictureWriter(partial(colorization.comparison, photos=shown)),

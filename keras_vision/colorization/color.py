@@ -38,7 +38,8 @@ def lab_to_rgb(lab):
     """Lab `(..., 3)` -> sRGB `(..., 3)` in 0..255, float32; the gamut clips."""
     lab = ops.cast(lab, "float32")
     y = (lab[..., 0] + 16) / 116
-    f = ops.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
+    z = ops.maximum(y - lab[..., 2] / 200, 0)  # dark yellows beyond the gamut, as scikit-image
+    f = ops.stack([y + lab[..., 1] / 500, y, z], axis=-1)
     t = ops.where(f > KNEE ** (1 / 3), f**3, (f - 16 / 116) / 7.787)
     linear = ops.matmul(t * WHITE, XYZ_TO_RGB.T)
     curve = 1.055 * ops.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055

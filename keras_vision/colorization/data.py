@@ -11,6 +11,11 @@ def pair(raw):
     return lab[..., :1], lab[..., 1:]
 
 
-def flip(raw, seed):
-    """A photo and its mirror image are equally likely."""
-    return {**raw, "image": tf.image.stateless_random_flip_left_right(raw["image"], seed)}
+def zoom(raw, seed):
+    """A random part of the photo, half to all of each side, as large as the whole, or mirrored."""
+    height, width, _ = raw["image"].shape
+    share = tf.random.stateless_uniform((), seed, 0.5, 1)
+    part = tf.cast(share * (height, width), tf.int32)
+    image = tf.image.stateless_random_crop(raw["image"], [*tf.unstack(part), 3], seed)
+    image = tf.cast(tf.round(tf.image.resize(image, (height, width))), tf.uint8)
+    return {**raw, "image": tf.image.stateless_random_flip_left_right(image, seed)}

@@ -26,7 +26,8 @@ def find(weights, regression):
 
 def width_of(path):
     """The width of the network whose weights `path` holds: its widest layer has 512 x width."""
-    return max(filters for height, filters in kernel_sizes(path) if height == 3) / 512
+    filters = [count for height, count in kernel_sizes(path) if height == 3]
+    return max(filters, default=512) / 512  # a file without any does not fit, as `load` will say
 
 
 def kernel_sizes(path):

@@ -133,6 +133,7 @@ class History(keras.callbacks.Callback):
         for name, value in logs.items():
             say(f"{name}: {value:.5g}")
             tf.summary.scalar(name, value, step=step)
+        tf.summary.flush()
         row = {"epoch": epoch + 1, "global_step": step, "seconds": round(seconds, 2), **logs}
         rows = pd.read_csv(self.path) if self.path.exists() else pd.DataFrame()
         rows = rows[rows["epoch"] <= epoch] if len(rows) else rows  # a kill may have come after

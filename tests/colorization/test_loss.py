@@ -105,7 +105,7 @@ def test_one_replica_and_two_agree(tmp_path, two_replicas):
     def model():
         network = build(width=1 / 16)
         # Adam would turn rounding into steps of full size where a gradient is near 0.
-        network.compile(keras.optimizers.SGD(0.01), RebalancedCrossEntropy(PRIOR))
+        network.compile(keras.optimizers.SGD(0.001), RebalancedCrossEntropy(PRIOR))
         return network
 
     def dataflow(first_epoch):

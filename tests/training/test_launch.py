@@ -25,7 +25,8 @@ def dataflow(first_epoch=0, y=X[:, :1] * 3):
 
 
 def linear(rate=0.1, **options):
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="fc")])
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(1, name="fc")(inputs))
     model.compile(keras.optimizers.SGD(rate), "mse", **options)
     return model
 
@@ -56,7 +57,7 @@ def test_trains_and_leaves_what_one_looks_at(config, capsys):
     out = capsys.readouterr().out
     lines = out.splitlines()
     assert lines[0].split() == ["name", "shape", "dim"]
-    assert lines[2].split() == ["sequential/fc/kernel", "[4,", "1]", "4"]
+    assert lines[2].split() == ["fc/kernel", "[4,", "1]", "4"]
     assert lines[4] == "Total #vars=2, #params=5, size=0.00MB"
     assert "Epoch 4 (global_step 12) finished, time:" in out
     assert f"Model saved to {config.log_dir}/model-12.keras" in out
