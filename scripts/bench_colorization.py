@@ -77,7 +77,7 @@ def train_ours(inputs, width, precision):
     model = build_ours(width, precision)
     model.compile(keras.optimizers.Adam(1e-4), RebalancedCrossEntropy(inputs["prior"]))
     batches = tf.data.Dataset.from_tensors((inputs["lightness"], inputs["ab"]))
-    model.fit(batches, verbose=0)
+    model.fit(batches, shuffle=False, verbose=0)
     endless = iter(batches.repeat())
     return lambda: float(model.train_function(endless)["loss"])  # what `fit` calls for a step
 

@@ -9,7 +9,7 @@ settings of `main` become the first cell. A region
     answer = 42
     # [end]
 
-is replaced in the notebook to work through by an error that asks; the checks behind it stay.
+becomes an error that asks, in the notebook to work through; the checks behind it stay.
 """
 
 import argparse
@@ -21,7 +21,9 @@ from pathlib import Path
 import jupytext
 
 ROOT = Path(__file__).resolve().parent.parent
-SOLUTION = re.compile(r"^( *)# \[solution: (.*?)\]\n.*?^ *# \[end\]\n", re.MULTILINE | re.DOTALL)
+SOLUTION = re.compile(
+    r"^( *)# \[solution: ([^\n]*)\]\n *(\w+) = .*?^ *# \[end\]\n", re.MULTILINE | re.DOTALL
+)
 
 
 def main(argv=None):
@@ -40,34 +42,29 @@ def main(argv=None):
 
 def versions(source):
     """The lesson's source as {"start": with blanks, "solution": without the marks}."""
+    blank = r'\1# Your turn: \2\n\1# \3 = \n\1raise NotImplementedError("\3 = ? \2")\n'
     return {
-        "start": SOLUTION.sub(
-            r'\1# Your turn: \2\n\1raise NotImplementedError("""\2""")\n', source
-        ),
+        "start": SOLUTION.sub(blank, source),
         "solution": re.sub(r"^ *# \[(solution: .*|end)\]\n", "", source, flags=re.MULTILINE),
     }
 
 
 def as_cells(source):
     """A lesson's script -> percent cells at the top level, which jupytext reads."""
-    tree = ast.parse(source)
-    lines = source.splitlines()
+    tree, lines = ast.parse(source), source.splitlines()
     lesson = next(node for node in tree.body if getattr(node, "name", "") == "main")
-    head = ast.get_docstring(tree)
-    # What stands between docstring and __main__ and is not the lesson: imports and helpers.
-    rest = [node for node in tree.body[1:] if node is not lesson and not isinstance(node, ast.If)]
-    setup = "\n".join("\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in rest)
+    entry = next(node for node in tree.body if isinstance(node, ast.If))  # if __name__ == ...
+    head = ["# ```", *(f"# {line}" for line in ast.get_docstring(tree).splitlines()), "# ```"]
+    imports = lines[tree.body[0].end_lineno : lesson.lineno - 1]
+    helpers = lines[lesson.end_lineno : entry.lineno - 1]
     names = [argument.arg for argument in lesson.args.args]
-    values = map(ast.unparse, lesson.args.defaults)
-    settings = "\n".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
-    # The body begins behind the signature, with the comments of its first cell, and ends before
-    # the result is returned.
-    last = lesson.body[-1]
-    end = last.lineno - 1 if isinstance(last, ast.Return) else last.end_lineno
-    first = next(i for i in range(lesson.lineno - 1, end) if "# %%" in lines[i])
-    body = textwrap.dedent("\n".join(lines[first:end]))
-    markdown = "\n".join(f"# {line}" for line in ["```", *head.splitlines(), "```"])
-    return f"# %% [markdown]\n{markdown}\n\n# %%\n{setup}\n\n# %%\n{settings}\n\n{body}\n"
+    settings = map(" = ".join, zip(names, map(ast.unparse, lesson.args.defaults), strict=True))
+    # The body begins with the comments of its first cell, which are no node of the tree, and
+    # ends before the result is returned.
+    first = next(i for i in range(lesson.lineno, len(lines)) if "# %%" in lines[i])
+    body = textwrap.dedent("\n".join(lines[first : lesson.body[-1].lineno - 1]))
+    cells = ("# %% [markdown]", *head), ("# %%", *imports, *helpers), ("# %%", *settings), (body,)
+    return "\n\n".join("\n".join(cell).rstrip() for cell in cells)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def compiled(twin, prior, width, rate, steps):
         rate / 20, steps, warmup_target=rate, warmup_steps=500
     )
     model.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=1e-4),
+        keras.optimizers.AdamW(schedule, weight_decay=0.01),
         loss.L2() if twin == "l2" else loss.RebalancedCrossEntropy(prior),
     )
     return model
