@@ -111,12 +111,12 @@ def save(response, part, begin, total):
 
 
 def check(archive, md5=None):
-    """Raises SystemExit, and deletes the archive, unless it is whole and safe to unpack."""
+    """Raises SystemExit, and moves the archive aside, unless it is whole and safe to unpack."""
     print(f"Checking {archive} ...")
     problem = wrong_sum(archive, md5) or wrong_members(archive)
     if problem:
-        archive.unlink()
-        raise SystemExit(f"{archive}: {problem}. It is deleted; run again to fetch it anew.")
+        aside = archive.replace(archive.with_suffix(".zip.refused"))
+        raise SystemExit(f"{archive}: {problem}. It is now {aside}; run again to fetch it anew.")
 
 
 def wrong_sum(archive, md5):
