@@ -292,6 +292,9 @@ def main():
     parser.add_argument("--out", type=Path, help="a .csv to write")
     parser.add_argument("--quick", action="store_true", help="2 short rounds at width 0.25")
     args = parser.parse_args()
+    if os.getloadavg()[0] > 0.5:
+        # Its threads wait for each other by spinning, which TensorFlow's do not.
+        print("The machine is busy, which slows PyTorch most; OMP_WAIT_POLICY=passive may help.")
     width, rounds, seconds = (0.25, 2, 0.3) if args.quick else (1.0, 7, 2.0)
     inputs = shared_inputs()
     table = pd.DataFrame(rows(works(width, args.data), inputs, rounds, seconds))
