@@ -1,45 +1,72 @@
 """The one tf.data chain: raw dicts of a dataset -> batches that `model.fit` eats."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import tensorflow as tf
 
 
-def batches(dataset, example, batch_size):
+def labelled(raw):
+    """The example function of classification: (image, label) of a raw dict."""
+    return raw["image"], raw["label"]
+
+
+def batches(dataset, example, batch_size, remainder=True):
     """One pass in the dataset's own order: for validation, tests and `model.predict`.
 
     example: maps a raw dict to `(x, y)`, or to `(x, y, weight)`.
+    remainder: whether what does not fill a batch comes as a smaller one.
     """
     dataset = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    return dataset.batch(batch_size, drop_remainder=not remainder).prefetch(tf.data.AUTOTUNE)
 
 
-def epochs(dataset, example, batch_size, shuffle=0, augment=None, seed=0):
-    """Endless training batches, as a function `stream(first_epoch=0) -> tf.data.Dataset`.
+@dataclass(frozen=True)
+class BatchData:
+    """Batches of a dataset: shuffled and endless for `launch`, in order for `InferenceRunner`.
 
-    An epoch's order and its augmentation depend on nothing but `seed` and the epoch's number, so
-    that a run resumed at epoch 7 sees what an uninterrupted one would have seen. Batches are
-    always full (what does not fill one sits out that epoch): replicas that average their losses
-    need equal shares.
-
-    shuffle: size of the shuffle buffer; 0 keeps the dataset's order.
+    remainder: whether what does not fill a batch comes as a smaller one. Without it batches are
+        always full, as replicas that average their losses need them.
+    example: maps a raw dict to `(x, y)`, or to `(x, y, weight)`.
     augment: `(raw, seed) -> raw` with a seed (2,) of its own for each picture of each epoch, to
         be used with `tf.image.stateless_random_*`.
+    shuffle: size of the shuffle buffer; 0 keeps the dataset's order.
     """
 
-    def epoch_of(number):
-        # The seed of this function's graph, whatever the program's is. Never 0: then TensorFlow
-        # would have to know the number while it builds the graph.
-        tf.random.set_seed(seed + 1)
-        data = dataset
-        if shuffle:
-            data = data.shuffle(shuffle, seed=number, reshuffle_each_iteration=False)
-        if augment:
-            seeds = tf.data.Dataset.random(seed=number).batch(2)
-            data = tf.data.Dataset.zip(data, seeds).map(augment, tf.data.AUTOTUNE)
-        data = data.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-        return data.batch(batch_size, drop_remainder=True)
+    dataset: tf.data.Dataset
+    batch_size: int
+    remainder: bool = False
+    example: Callable = labelled
+    augment: Callable | None = None
+    shuffle: int = 10_000
 
-    def stream(first_epoch=0):
+    def __len__(self):
+        """Batches in an epoch."""
+        extra = self.batch_size - 1 if self.remainder else 0
+        return (len(self.dataset) + extra) // self.batch_size
+
+    def in_order(self):
+        """One pass in the dataset's own order, not augmented."""
+        return batches(self.dataset, self.example, self.batch_size, self.remainder)
+
+    def __call__(self, first_epoch=0, seed=0):
+        """Endless batches from epoch `first_epoch` on.
+
+        An epoch's order and its augmentation depend on nothing but `seed` and the epoch's number,
+        so that a run resumed at epoch 7 sees what an uninterrupted one would have seen.
+        """
+
+        def epoch(number):
+            # The seed of this function's graph, whatever the program's is. Never 0: then
+            # TensorFlow would have to know the number while it builds the graph.
+            tf.random.set_seed(seed + 1)
+            data = self.dataset
+            if self.shuffle:
+                data = data.shuffle(self.shuffle, seed=number, reshuffle_each_iteration=False)
+            if self.augment:
+                seeds = tf.data.Dataset.random(seed=number).batch(2)
+                data = tf.data.Dataset.zip(data, seeds).map(self.augment, tf.data.AUTOTUNE)
+            return batches(data, self.example, self.batch_size, self.remainder)
+
         numbers = tf.data.Dataset.counter(first_epoch)
-        return numbers.flat_map(epoch_of).prefetch(tf.data.AUTOTUNE)
-
-    return stream
+        return numbers.flat_map(epoch).prefetch(tf.data.AUTOTUNE)

@@ -14,7 +14,14 @@ import numpy as np
 from keras_vision import colorization, pipeline
 from keras_vision.colorization import bins, data, loss
 from keras_vision.datasets import tiny_imagenet
-from keras_vision.training import InferenceRunner, ModelSaver, PictureWriter, TrainConfig, launch
+from keras_vision.training import (
+    BatchData,
+    InferenceRunner,
+    ModelSaver,
+    PictureWriter,
+    TrainConfig,
+    launch,
+)
 
 
 def compiled(twin, prior, width, rate, steps):
@@ -50,16 +57,18 @@ def main():
     np.save(args.out / "prior.npy", prior)
     validation = tiny_imagenet.load("val", args.data)
     shown = np.stack([raw["image"] for raw in validation.shuffle(2000, 0).take(12)])
-    steps = len(photos) // args.batch_size
+    train = BatchData(photos, args.batch_size, example=data.pair, augment=data.zoom, shuffle=2000)
     launch(
         TrainConfig(
-            model=partial(compiled, args.twin, prior, args.width, args.rate, steps * args.epochs),
-            dataflow=pipeline.epochs(photos, data.pair, args.batch_size, 2000, data.zoom),
-            steps_per_epoch=steps,
+            model=partial(
+                compiled, args.twin, prior, args.width, args.rate, len(train) * args.epochs
+            ),
+            dataflow=train,
+            steps_per_epoch=len(train),
             max_epoch=args.epochs,
             callbacks=[
                 ModelSaver(),
-                InferenceRunner(pipeline.batches(validation, data.pair, args.batch_size)),
+                InferenceRunner(BatchData(validation, args.batch_size, True, data.pair)),
                 PictureWriter(partial(colorization.comparison, photos=shown)),
             ],
             log_dir=args.out,

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_vision import pipeline
+from keras_vision.pipeline import BatchData
 
 
 def numbers(count):
@@ -25,7 +27,7 @@ def test_batches_are_one_pass_in_order():
 
 
 def test_an_epoch_has_every_element_once_and_full_batches():
-    stream = pipeline.epochs(numbers(11), pair, 3, shuffle=11)
+    stream = BatchData(numbers(11), 3, example=pair, shuffle=11)
     for epoch in range(3):
         seen = np.ravel(firsts(stream(epoch), 3))
         assert len(set(seen)) == 9
@@ -33,23 +35,42 @@ def test_an_epoch_has_every_element_once_and_full_batches():
 
 
 def test_epochs_differ_and_repeat_with_the_seed():
-    stream = pipeline.epochs(numbers(12), pair, 4, shuffle=12, augment=noisy)
+    stream = BatchData(numbers(12), 4, example=pair, augment=noisy)
     first = firsts(stream(), 6)
     assert first[:3] != first[3:]
     tf.random.set_seed(7)  # the program's own seed has no say
     assert firsts(stream(), 6) == first
-    assert firsts(pipeline.epochs(numbers(12), pair, 4, 12, noisy, seed=1)(), 6) != first
+    assert firsts(stream(seed=1), 6) != first
 
 
 def test_a_later_start_continues_the_same_stream():
-    stream = pipeline.epochs(numbers(12), pair, 4, shuffle=5, augment=noisy)
+    stream = BatchData(numbers(12), 4, example=pair, augment=noisy, shuffle=5)
     assert firsts(stream(2), 3) == firsts(stream(), 9)[6:]
 
 
 def test_without_shuffling_the_order_stays():
-    assert firsts(pipeline.epochs(numbers(5), pair, 2)(), 4) == [[0, 1], [2, 3], [0, 1], [2, 3]]
+    stream = BatchData(numbers(5), 2, example=pair, shuffle=0)
+    assert firsts(stream(), 4) == [[0, 1], [2, 3], [0, 1], [2, 3]]
 
 
 def test_batches_have_a_static_size():
     """Only then can several replicas share them equally."""
-    assert pipeline.epochs(numbers(5), pair, 2)().element_spec[0].shape == (2,)
+    assert BatchData(numbers(5), 2, example=pair)().element_spec[0].shape == (2,)
+
+
+@pytest.mark.parametrize(("remainder", "sizes"), [(False, [2, 2, 2, 2]), (True, [2, 2, 1, 2])])
+def test_remainder(remainder, sizes):
+    stream = BatchData(numbers(5), 2, remainder, pair)
+    assert [len(x) for x in firsts(stream(), 4)] == sizes
+    assert [len(x) for x in firsts(stream.in_order(), 4)] == sizes[: len(stream)]
+
+
+def test_in_order_leaves_pictures_alone():
+    stream = BatchData(numbers(5), 2, True, pair, noisy)
+    assert firsts(stream.in_order(), 9) == [[0, 1], [2, 3], [4]]
+
+
+def test_labelled_is_the_default():
+    digits = tf.data.Dataset.from_tensors({"image": [[7]], "label": 3, "name": "seven"})
+    ((image, label),) = BatchData(digits, 1).in_order().as_numpy_iterator()
+    assert (image.tolist(), label.tolist()) == ([[[7]]], [3])

@@ -26,7 +26,7 @@ from keras_vision import colorization, pipeline, plots
 from keras_vision.colorization import bins, data
 from keras_vision.colorization.color import lab_to_rgb, rgb_to_lab
 from keras_vision.datasets import samples, tiny_imagenet
-from keras_vision.training import InferenceRunner, PictureWriter, TrainConfig, launch
+from keras_vision.training import BatchData, InferenceRunner, PictureWriter, TrainConfig, launch
 
 
 def main(root=None, full=False, epochs=20, width=1 / 8, rate=2e-3, out="out/01_colorization"):
@@ -150,24 +150,23 @@ def main(root=None, full=False, epochs=20, width=1 / 8, rate=2e-3, out="out/01_c
     # Both twins for as many steps. Run the lesson again and it goes on where it was.
 
     # %%
-    batch_size = 32
-    steps = len(train) // batch_size
+    dataflow = BatchData(train, 32, example=data.pair, augment=data.zoom, shuffle=4096)
     # [solution: full batches only: how many steps has an epoch of len(train) photos?]
     predicted_steps = len(train) // 32
     # [end]
-    assert predicted_steps == steps, "what does not fill a batch sits out the epoch"
+    assert predicted_steps == len(dataflow), "what does not fill a batch sits out the epoch"
     losses = {"l2": colorization.L2(), "rebalanced": colorization.RebalancedCrossEntropy(prior)}
     shown = np.stack([raw["image"] for raw in validation.shuffle(1000, 0).take(8)])
     models = {}
     for name, loss in losses.items():
         config = TrainConfig(
             model=partial(compiled, loss),
-            dataflow=pipeline.epochs(train, data.pair, batch_size, 4096, data.zoom),
+            dataflow=dataflow,
             callbacks=[
-                InferenceRunner(pipeline.batches(validation, data.pair, batch_size)),
+                InferenceRunner(BatchData(validation, 32, remainder=True, example=data.pair)),
                 PictureWriter(partial(colorization.comparison, photos=shown)),
             ],
-            steps_per_epoch=steps,
+            steps_per_epoch=len(dataflow),
             max_epoch=epochs,
             log_dir=out / name,
         )

@@ -93,11 +93,11 @@ class ModelSaver(keras.callbacks.Callback):
 
 
 class InferenceRunner(keras.callbacks.Callback):
-    """Evaluates the model on `dataset` after every epoch, as metrics `validation_...`."""
+    """Evaluates the model on a `BatchData`, in order, after every epoch: `validation_...`."""
 
-    def __init__(self, dataset):
+    def __init__(self, dataflow):
         super().__init__()
-        self.dataset = dataset
+        self.dataset = dataflow.in_order()
 
     def on_epoch_end(self, epoch, logs=None):
         metrics = self.model.evaluate(self.dataset, verbose=0, return_dict=True)

@@ -13,8 +13,8 @@ class TrainConfig:
 
     model: called without arguments, returns a compiled model. It is called inside the
         strategy's scope and under `precision`, so that its variables live where they should.
-    dataflow: `stream(first_epoch) -> tf.data.Dataset` of endless full batches, as
-        `pipeline.epochs` makes it: what comes in an epoch depends on its number only.
+    dataflow: `dataflow(first_epoch, seed) -> tf.data.Dataset` of endless batches, such as a
+        `BatchData`: what comes in an epoch depends on its number and the seed only.
     steps_per_epoch: batches in an epoch.
     max_epoch: the run is over after this many epochs, those before a kill counted in.
     callbacks: Keras callbacks, such as `InferenceRunner` and `PictureWriter`.
@@ -24,7 +24,7 @@ class TrainConfig:
     """
 
     model: Callable[[], keras.Model]
-    dataflow: Callable[[int], tf.data.Dataset]
+    dataflow: Callable[[int, int], tf.data.Dataset]
     steps_per_epoch: int
     max_epoch: int = 100
     callbacks: Sequence[keras.callbacks.Callback] = ()

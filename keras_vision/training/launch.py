@@ -42,7 +42,7 @@ def launch(config, strategy=None):
         if first_epoch >= config.max_epoch:
             say(f"{log_dir} has {first_epoch} epochs already: raise max_epoch to go on")
             return model
-        dataset = config.dataflow(first_epoch)
+        dataset = config.dataflow(first_epoch, config.seed)
         agree_with_one(model, dataset, strategy.num_replicas_in_sync)
         callbacks = [Log(), StopOnNaN(), FreshRandomness(config.seed)]
         if not any(isinstance(callback, ModelSaver) for callback in config.callbacks):

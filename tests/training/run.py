@@ -10,8 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vision import pipeline
-from keras_vision.training import InferenceRunner, TrainConfig, launch
+from keras_vision.training import BatchData, InferenceRunner, TrainConfig, launch
 
 
 class KillAt(keras.callbacks.Callback):
@@ -53,10 +52,13 @@ def main(log_dir, kill_at, max_epoch):
 
     config = TrainConfig(
         model=model,
-        dataflow=pipeline.epochs(data, pair, 8, 50, jitter),
+        dataflow=BatchData(data, 8, example=pair, augment=jitter, shuffle=50),
         steps_per_epoch=6,
         max_epoch=max_epoch,
-        callbacks=[InferenceRunner(pipeline.batches(data, pair, 8)), KillAt(kill_at)],
+        callbacks=[
+            InferenceRunner(BatchData(data, 8, remainder=True, example=pair)),
+            KillAt(kill_at),
+        ],
         log_dir=log_dir,
     )
     launch(config)

@@ -20,7 +20,7 @@ RUN = Path(__file__).with_name("run.py")
 X = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
 
 
-def dataflow(first_epoch=0, y=X[:, :1] * 3):
+def dataflow(first_epoch=0, seed=0, y=X[:, :1] * 3):
     return tf.data.Dataset.from_tensor_slices((X, y)).batch(8, drop_remainder=True).repeat()
 
 
@@ -122,7 +122,7 @@ def test_more_epochs_go_on(config):
 
 def test_nan_stops_with_step_and_last_good_model(config):
     launch(replace(config, max_epoch=2))
-    broken = replace(config, dataflow=lambda epoch: dataflow(y=X[:, :1] * np.nan))
+    broken = replace(config, dataflow=lambda *_: dataflow(y=X[:, :1] * np.nan))
     with pytest.raises(
         FloatingPointError, match=r"nan at step 7\. Last good model: .*model-6\.keras"
     ):
@@ -212,7 +212,7 @@ def test_one_replica_and_two_agree(config, two_replicas):
 
 
 def test_what_would_differ_on_two_replicas_is_refused(config, two_replicas):
-    def uneven(epoch):
+    def uneven(epoch, seed):
         return tf.data.Dataset.from_tensor_slices((X, X)).batch(8).repeat()
 
     for change, message in (
