@@ -6,7 +6,15 @@ A task is imported when it is first named, so that `import keras_vision` stays q
 import importlib
 
 __version__ = "0.1.0"
-_ROOMS = ("colorization", "datasets", "images", "pipeline", "plots", "training")
+_ROOMS = (
+    "classification",
+    "colorization",
+    "datasets",
+    "images",
+    "pipeline",
+    "plots",
+    "training",
+)
 
 
 def __getattr__(name):

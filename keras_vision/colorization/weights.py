@@ -1,27 +1,21 @@
 """Weights of the colouriser: shipped ones, Keras files, and the published PyTorch checkpoint."""
 
 import io
-import warnings
 import zipfile
 from itertools import groupby
 from pathlib import Path
 
 import h5py
 
+from keras_vision import weights
+
 SHIPPED = Path(__file__).parent / "shipped"
 
 
-def find(weights, regression):
+def find(name_or_path, regression):
     """A shipped name, such as "tiny_imagenet", or a path -> the path of an existing file."""
-    shipped = SHIPPED / f"{weights}{'_l2' if regression else ''}.weights.h5"
-    path = shipped if shipped.is_file() else Path(weights)
-    if not path.is_file():
-        names = [file.name.removesuffix(".weights.h5") for file in SHIPPED.glob("*.weights.h5")]
-        raise FileNotFoundError(
-            f"weights={str(weights)!r} is neither a file nor one of the shipped weights, "
-            f"{sorted(name for name in names if not name.endswith('_l2'))}."
-        )
-    return path
+    twin = "tiny_imagenet_l2" if regression else "tiny_imagenet"
+    return weights.find(name_or_path, {"tiny_imagenet": SHIPPED / f"{twin}.weights.h5"})
 
 
 def width_of(path):
@@ -56,15 +50,7 @@ def open_h5(path):
 
 def load(model, path):
     """Fills `model` with the weights of `path`; all of them must fit."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what goes wrong is told once, below
-            load_torch(model, path) if path.suffix == ".pth" else model.load_weights(path)
-    except ValueError as error:
-        raise ValueError(
-            f"{path} does not fit this network (Zhang et al. 2016, "
-            f"{model.output_shape[-1]} outputs a cell): {str(error).splitlines()[0]}"
-        ) from error
+    weights.load(model, path, load_torch if path.suffix == ".pth" else None)
 
 
 def load_torch(model, path):
