@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 INCHES = 2.0  # the width of a picture on a contact sheet
@@ -32,9 +33,9 @@ def contact_sheet(rows, titles, captions=None):
     return figure
 
 
-def curves(lines, x_label, y_label, x=None):
+def curves(lines, x_label, y_label, x=None, figure=None):
     """Named curves in one plot: `lines` is {name: values}, over `x` or 0, 1, 2 ..."""
-    figure = Figure(figsize=(6, 3.6), dpi=150, layout="constrained")
+    figure = figure or Figure(figsize=(6, 3.6), dpi=150, layout="constrained")
     axis = figure.subplots()
     for name, values in lines.items():
         axis.plot(range(len(values)) if x is None else x, values, label=name)
@@ -46,19 +47,32 @@ def curves(lines, x_label, y_label, x=None):
     return figure
 
 
-def filters(kernels, columns=8):
-    """Filters (h, w, channels, count) as small pictures, each stretched to its own range."""
-    low, high = kernels.min(axis=(0, 1, 2)), kernels.max(axis=(0, 1, 2))
-    kernels = (kernels - low) / (high - low + 1e-12)
-    rows = -(-kernels.shape[-1] // columns)
-    figure = Figure(figsize=(columns * 0.6, rows * 0.6), dpi=150)
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.99, 0.08, 0.08)
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axis in axes:
-        axis.axis("off")
-    for axis, kernel in zip(axes, np.moveaxis(kernels, -1, 0), strict=False):
-        axis.imshow(kernel.squeeze(), cmap="gray", vmin=0, vmax=1)
+def mosaic(pictures, captions=None, columns=8, figure=None):
+    """Small pictures (N, H, W) in 0..255 side by side, with a short text below each."""
+    count, height, width = pictures.shape
+    columns = min(columns, max(count, 1))
+    rows = max(-(-count // columns), 1)
+    gap, foot = 1, round(0.4 * height) if captions else 0
+    tiles = np.full((rows * columns, height + foot + gap, width + gap), np.nan)
+    tiles[:count, :height, :width] = pictures
+    tiles = tiles.reshape(rows, columns, *tiles.shape[1:]).swapaxes(1, 2)
+    inches = (columns * 0.6, rows * 0.6 * (height + foot) / height)
+    figure = figure or Figure(figsize=inches, dpi=150, layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(tiles.reshape(rows * (height + foot + gap), -1), cmap="gray", vmin=0, vmax=255)
+    axis.axis("off")
+    for number, caption in enumerate(captions or ()):
+        row, column = divmod(number, columns)
+        x, y = (column + 0.5) * (width + gap), row * (height + foot + gap) + height + foot / 2
+        axis.text(x, y, caption, fontsize=7, color="0.3", ha="center", va="center")
     return figure
+
+
+def filters(kernels, columns=8):
+    """Filters (h, w, 1, count) as small pictures, each stretched to its own range."""
+    pictures = np.moveaxis(kernels[:, :, 0], -1, 0)
+    low, high = pictures.min(axis=(1, 2), keepdims=True), pictures.max(axis=(1, 2), keepdims=True)
+    return mosaic(255 * (pictures - low) / (high - low + 1e-12), columns=columns)
 
 
 def colour_plane(points, colours, sizes):
@@ -69,6 +83,13 @@ def colour_plane(points, colours, sizes):
     axis.set(xlabel="b (blue to yellow)", ylabel="a (green to red)", aspect="equal")
     axis.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def pixels(figure):
+    """A figure as uint8 (H, W, 3), for `PictureWriter`."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 def show(figure, path):

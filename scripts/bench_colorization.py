@@ -10,27 +10,19 @@ Needs `pip install -e ".[bench]"`.
 """
 
 import argparse
-import multiprocessing
 import os
-import time
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from functools import partial
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
+import bench
 import numpy as np
-import pandas as pd
+from bench import CORES
 from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-CORES = len(os.sched_getaffinity(0))
 BATCH = 32
-process = {}  # a contestant's own process keeps its step here from one turn to the next
-
-# A contestant is a function (inputs, ...) -> step. It imports its own library and not its rival's,
-# lest their threads get in each other's way.
 
 
 def works(width, data):
@@ -73,9 +65,11 @@ def train_ours(inputs, width, precision):
     import tensorflow as tf
 
     from keras_vision.colorization import RebalancedCrossEntropy
+    from keras_vision.training.adam import fuse_adam
 
     model = build_ours(width, precision)
     model.compile(keras.optimizers.Adam(1e-4), RebalancedCrossEntropy(inputs["prior"]))
+    fuse_adam(model.optimizer)  # as `launch` does
     batches = tf.data.Dataset.from_tensors((inputs["lightness"], inputs["ab"]))
     model.fit(batches, shuffle=False, verbose=0)
     endless = iter(batches.repeat())
@@ -231,59 +225,6 @@ def shared_inputs():
     return inputs | {"prior": prior, "rarity": bins.rarity(prior), "centers": bins.CENTERS}
 
 
-def prepare(contestant, inputs):
-    process["step"] = contestant(inputs=inputs)
-
-
-def take_turn(seconds):
-    """The times of steps that follow an untimed one, two at least."""
-    times, step = [], process["step"]
-    step()
-    end = time.perf_counter() + seconds
-    while len(times) < 2 or time.perf_counter() < end:
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return times
-
-
-def medians(contestants, inputs, rounds, seconds):
-    """{name: seconds of a step} of contestants that take turns."""
-    spawn = multiprocessing.get_context("spawn")  # a fork would inherit libraries
-    with ExitStack() as stack:
-        turns, times = {}, {name: [] for name in contestants}
-        for name, contestant in contestants.items():
-            pool = ProcessPoolExecutor(1, spawn, prepare, (contestant, inputs))
-            turns[name] = stack.enter_context(pool).submit
-            turns[name](take_turn, 0).result()  # until it is ready
-        for _ in range(rounds):
-            for name, turn in turns.items():
-                times[name] += turn(take_turn, seconds).result()
-    return {name: float(np.median(steps)) for name, steps in times.items()}
-
-
-def rows(works, inputs, rounds, seconds):
-    for work, precision, pictures, ours, peers in works:
-        print(f"{work}, {precision} ...", flush=True)
-        step = medians(ours | peers, inputs, rounds, seconds)
-        peer = min(peers, key=step.get)
-        for name in ours:
-            yield {
-                **{"work": work + name, "precision": precision},
-                **{"ours ms": 1e3 * step[name], "peer ms": 1e3 * step[peer]},
-                **{"ours per s": pictures / step[name], "peer per s": pictures / step[peer]},
-                **{"ratio": step[peer] / step[name], "peer": peer},
-            }
-
-
-def about():
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
-    packages = ("keras", "tensorflow_cpu", "torch", "scikit-learn", "numpy", "pillow")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return {"machine": f"{model}, {CORES} cores", "versions": versions}
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -292,18 +233,12 @@ def main():
     parser.add_argument("--out", type=Path, help="a .csv to write")
     parser.add_argument("--quick", action="store_true", help="2 short rounds at width 0.25")
     args = parser.parse_args()
-    if os.getloadavg()[0] > 0.5:
-        # Its threads wait for each other by spinning, which TensorFlow's do not.
-        print("The machine is busy, which slows PyTorch most; OMP_WAIT_POLICY=passive may help.")
+    bench.warn_if_busy()
     width, rounds, seconds = (0.25, 2, 0.3) if args.quick else (1.0, 7, 2.0)
     inputs = shared_inputs()
-    table = pd.DataFrame(rows(works(width, args.data), inputs, rounds, seconds))
-    facts = {**about(), "width": width, "rounds": rounds}
-    print(*(f"{name}: {fact}" for name, fact in facts.items()), sep="\n")
+    rows = bench.rows(works(width, args.data), inputs, rounds, seconds)
+    bench.report(rows, args.out, width=width, rounds=rounds)
     print(f"soft encodings differ by at most {exactness(inputs)}")
-    print(table.to_string(index=False, float_format="{:.4g}".format))
-    if args.out:
-        table.assign(**facts).to_csv(args.out, index=False, float_format="%.5g")
 
 
 if __name__ == "__main__":

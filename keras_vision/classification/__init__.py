@@ -6,5 +6,6 @@ table = classification.classify(model, "seven.png")
 
 from keras_vision.classification import mnist_convnet
 from keras_vision.classification.classify import classify
+from keras_vision.classification.mistakes import mistakes
 
-__all__ = ["classify", "mnist_convnet"]
+__all__ = ["classify", "mistakes", "mnist_convnet"]

@@ -21,6 +21,7 @@ def build(input_shape=(28, 28, 1), classes=10, decay=0.0, weights=None):
         the loss; upstream has 1e-5.
     weights: None, "mnist", or the path of a `.keras` or `.weights.h5` file.
     """
+    regularizer = regularizers.L2(decay / 2) if decay else None
     x = inputs = Input(input_shape, name="image")
     x = layers.Rescaling(2 / 255, -1, name="scaled")(x)
     for number, block in enumerate(BLOCKS):
@@ -29,13 +30,9 @@ def build(input_shape=(28, 28, 1), classes=10, decay=0.0, weights=None):
         for name in block:
             x = layers.Conv2D(32, 3, padding="same", activation="relu", name=name)(x)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(
-        512, activation="relu", kernel_regularizer=regularizers.L2(decay / 2), name="fc0"
-    )(x)
+    x = layers.Dense(512, activation="relu", kernel_regularizer=regularizer, name="fc0")(x)
     x = layers.Dropout(0.5, name="dropout")(x)
-    logits = layers.Dense(
-        classes, kernel_regularizer=regularizers.L2(decay / 2), dtype="float32", name="fc1"
-    )(x)
+    logits = layers.Dense(classes, kernel_regularizer=regularizer, dtype="float32", name="fc1")(x)
     model = Model(inputs, logits, name="mnist_convnet")
     if weights:
         load(model, find(weights, {"mnist": SHIPPED / "mnist.weights.h5"}))

@@ -35,8 +35,9 @@ class RebalancedCrossEntropy(keras.losses.Loss):
 
     def call(self, ab, logits):
         indices, weights = bins.soft_encode(grid.to_cells(ab, logits))  # both (B, h, w, 5)
-        likelihoods = ops.take_along_axis(ops.log_softmax(logits), indices, axis=-1)
-        crossentropy = -ops.sum(weights * likelihoods, axis=-1)  # (B, h, w)
+        crossentropy = ops.categorical_crossentropy(
+            bins.distribution(indices, weights), logits, from_logits=True
+        )  # (B, h, w)
         nearest = ops.take_along_axis(
             indices, ops.argmax(weights, axis=-1, keepdims=True), axis=-1
         )

@@ -7,8 +7,10 @@ import time
 import keras
 import pandas as pd
 import tensorflow as tf
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from keras_vision import plots
 from keras_vision.training.checkpoints import checkpoints, save
 
 
@@ -17,30 +19,47 @@ def say(text):
     print(time.strftime("[%m%d %H:%M:%S]"), text, flush=True)
 
 
-def bar(total, **options):
-    """tensorpack's progress bar; silent where the output is a file and not a terminal."""
-    return tqdm(
-        total=total, ascii=True, file=sys.stdout, disable=not sys.stdout.isatty(), **options
-    )
-
-
 def global_step(model):
     """Optimiser steps since the run began."""
     return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
 
 
-class Log(keras.callbacks.Callback):
-    """A progress bar of the epoch's steps, and lines that say when it began and ended."""
+class Bar(keras.callbacks.Callback):
+    """tensorpack's progress bar over the steps of an epoch or of an evaluation.
+
+    Silent where the output is a file and not a terminal.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.on_test_begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update(batch + 1 - self.bar.n)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.on_test_end()
+
+    def on_test_begin(self, logs=None):
+        total, on_terminal = self.params["steps"], sys.stdout.isatty()
+        self.bar = tqdm(total=total, ascii=True, file=sys.stdout, disable=not on_terminal)
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.on_train_batch_end(batch)
+
+    def on_test_end(self, logs=None):
+        self.bar.close()
+
+
+class Log(Bar):
+    """The bar of an epoch, and lines that say when it began and ended."""
 
     def on_epoch_begin(self, epoch, logs=None):
         say(f"Start epoch {epoch + 1} of {self.params['epochs']} ...")
-        self.start, self.bar = time.perf_counter(), bar(self.params["steps"])
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update()
+        self.start = time.perf_counter()
+        super().on_epoch_begin(epoch)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.close()
+        super().on_epoch_end(epoch)
         seconds = time.perf_counter() - self.start
         step = global_step(self.model)
         say(f"Epoch {epoch + 1} (global_step {step}) finished, time: {seconds:.2f} s")
@@ -100,12 +119,15 @@ class InferenceRunner(keras.callbacks.Callback):
         self.dataset = dataflow.in_order()
 
     def on_epoch_end(self, epoch, logs=None):
-        metrics = self.model.evaluate(self.dataset, verbose=0, return_dict=True)
+        metrics = self.model.evaluate(self.dataset, verbose=0, callbacks=[Bar()], return_dict=True)
         logs.update({f"validation_{name}": value for name, value in metrics.items()})
 
 
 class PictureWriter(keras.callbacks.Callback):
-    """Writes `draw(model) -> uint8 (H, W, 3)` to TensorBoard and `pictures/` after every epoch."""
+    """Writes a picture to TensorBoard and to the folder `name` after every epoch.
+
+    draw: model -> uint8 (H, W, 3), or a matplotlib Figure.
+    """
 
     def __init__(self, draw, name="pictures"):
         super().__init__()
@@ -113,6 +135,7 @@ class PictureWriter(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         picture = self.draw(self.model)
+        picture = plots.pixels(picture) if isinstance(picture, Figure) else picture
         folder = self.params["log_dir"] / self.name
         folder.mkdir(exist_ok=True)
         keras.utils.save_img(folder / f"epoch-{epoch + 1:03}.png", picture, scale=False)

@@ -7,6 +7,7 @@ import filelock
 import keras
 import tensorflow as tf
 
+from keras_vision.training.adam import fuse_adam
 from keras_vision.training.callbacks import (
     FreshRandomness,
     History,
@@ -38,6 +39,7 @@ def launch(config, strategy=None):
             keras.utils.set_random_seed(config.seed)
             model = config.model()
         print(variable_table(model), flush=True)
+        fuse_adam(model.optimizer)
         first_epoch = resume(model, log_dir, config.steps_per_epoch)
         if first_epoch >= config.max_epoch:
             say(f"{log_dir} has {first_epoch} epochs already: raise max_epoch to go on")

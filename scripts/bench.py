@@ -1,0 +1,88 @@
+"""What the benchmarks share: contestants that take turns, the medians, and the table.
+
+A contestant is a function (inputs) -> step. It imports its own library and not its rival's, lest
+their threads get in each other's way: each has a process of its own and all cores.
+"""
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+CORES = len(os.sched_getaffinity(0))
+process = {}  # a contestant's own process keeps its step here from one turn to the next
+
+
+def prepare(contestant, inputs):
+    process["step"] = contestant(inputs=inputs)
+
+
+def take_turn(seconds):
+    """The times of steps that follow an untimed one, two at least."""
+    times, step = [], process["step"]
+    step()
+    end = time.perf_counter() + seconds
+    while len(times) < 2 or time.perf_counter() < end:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def medians(contestants, inputs, rounds, seconds):
+    """{name: seconds of a step} of contestants that take turns."""
+    spawn = multiprocessing.get_context("spawn")  # a fork would inherit libraries
+    with ExitStack() as stack:
+        turns, times = {}, {name: [] for name in contestants}
+        for name, contestant in contestants.items():
+            pool = ProcessPoolExecutor(1, spawn, prepare, (contestant, inputs))
+            turns[name] = stack.enter_context(pool).submit
+            turns[name](take_turn, 0).result()  # until it is ready
+        for _ in range(rounds):
+            for name, turn in turns.items():
+                times[name] += turn(take_turn, seconds).result()
+    return {name: float(np.median(steps)) for name, steps in times.items()}
+
+
+def rows(works, inputs, rounds, seconds):
+    """The table's rows, of (work, precision, pictures of a step, {row: ours}, {variant: peer})."""
+    for work, precision, pictures, ours, peers in works:
+        step = medians(ours | peers, inputs, rounds, seconds)
+        peer = min(peers, key=step.get)
+        for name in ours:
+            print(f"{work + name}, {precision}: {step[peer] / step[name]:.2f}", flush=True)
+            yield {
+                **{"work": work + name, "precision": precision},
+                **{"ours ms": 1e3 * step[name], "peer ms": 1e3 * step[peer]},
+                **{"ours per s": pictures / step[name], "peer per s": pictures / step[peer]},
+                **{"ratio": step[peer] / step[name], "peer": peer},
+            }
+
+
+def report(rows, out, **facts):
+    """Prints the table with the machine and the versions, and writes it to `out`, a .csv."""
+    table, facts = pd.DataFrame(rows), {**about(), **facts}
+    print(*(f"{name}: {fact}" for name, fact in facts.items()), sep="\n")
+    print(table.to_string(index=False, float_format="{:.4g}".format))
+    if out:
+        table.assign(**facts).to_csv(out, index=False, float_format="%.5g")
+
+
+def about():
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    packages = ("keras", "tensorflow_cpu", "torch", "scikit-learn", "numpy", "pillow")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return {"machine": f"{model}, {CORES} cores", "versions": versions}
+
+
+def warn_if_busy():
+    if os.getloadavg()[0] > 0.5:
+        # Its threads wait for each other by spinning, which TensorFlow's do not.
+        print("The machine is busy, which slows PyTorch most; OMP_WAIT_POLICY=passive may help.")
