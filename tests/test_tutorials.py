@@ -6,6 +6,7 @@ from pathlib import Path
 import jupytext
 import nbclient
 import numpy as np
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -35,6 +36,26 @@ def test_01_colorization(tmp_path):
     }  # fmt: skip
 
 
+def test_02_mnist_tensorpack(tmp_path, capfd):
+    lesson = script(ROOT / "tutorials" / "02_mnist_tensorpack.py")
+    result = lesson.main(out=tmp_path)
+    history, tuned, dropout = result["history"], result["tuned"], result["dropout_losses"]
+
+    assert history["validation_accuracy"].iloc[-1] == pytest.approx(0.97, abs=0.015)
+    assert tuned["validation_accuracy"].iloc[-1] > history["validation_accuracy"].iloc[-1]
+    assert dropout["left on"] > 1.2 * dropout["off"]
+    pictures = {path.name for path in tmp_path.glob("*.png")}
+    assert pictures == {"1_task.png", "8_filters.png", "9_curves_and_mistakes.png"}
+    assert len(list((tmp_path / "tuned" / "mistakes").glob("epoch-*.png"))) == len(tuned)
+    log = capfd.readouterr().out
+    assert "Total #vars=12, #params=836,522, size=3.19MB" in log
+    assert "\r" not in log
+
+    lesson.main(out=tmp_path, epochs=13)  # goes on where it was
+    assert len(pd.read_csv(tmp_path / "train_log" / "history.csv")) == 13
+    assert "epoch 12 is done" in capfd.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def notebooks(tmp_path_factory):
     out = tmp_path_factory.mktemp("notebooks")
@@ -50,23 +71,31 @@ def test_every_lesson_has_its_notebooks(notebooks):
 
 def run(notebook, folder):
     """Runs a notebook with one epoch of training and its pictures in `folder`."""
-    settings = next(cell for cell in notebook.cells if cell.source.startswith("root = None"))
+    settings = next(cell for cell in notebook.cells if "\nout = " in cell.source)
     settings.source += f"\nepochs, out = 1, {str(folder)!r}"
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
 
 
-def test_solution_runs_and_shows_its_pictures(notebooks, tmp_path):
-    notebook = jupytext.read(notebooks / "01_colorization_solution.ipynb")
+@pytest.mark.parametrize(
+    ("lesson", "pictures"), [("01_colorization", 6), ("02_mnist_tensorpack", 3)]
+)
+def test_solution_runs_and_shows_its_pictures(notebooks, tmp_path, lesson, pictures):
+    notebook = jupytext.read(notebooks / f"{lesson}_solution.ipynb")
     run(notebook, tmp_path)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 6
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == pictures
     assert not any("[solution" in cell.source or "[end]" in cell.source for cell in notebook.cells)
 
 
-def test_start_stops_at_the_first_blank_with_its_hint(notebooks, tmp_path):
-    notebook = jupytext.read(notebooks / "01_colorization_start.ipynb")
-    assert "(320, 480, 1)" not in "".join(cell.source for cell in notebook.cells)
-    with pytest.raises(
-        nbclient.exceptions.CellExecutionError, match=r"predicted_shapes = \? the photo"
-    ):
+@pytest.mark.parametrize(
+    ("lesson", "solution", "hint"),
+    [
+        ("01_colorization", "(320, 480, 1)", r"predicted_shapes = \? the photo"),
+        ("02_mnist_tensorpack", "np.log(10)", r"first_loss = \? ten digits"),
+    ],
+)
+def test_start_stops_at_the_first_blank_with_its_hint(notebooks, tmp_path, lesson, solution, hint):
+    notebook = jupytext.read(notebooks / f"{lesson}_start.ipynb")
+    assert solution not in "".join(cell.source for cell in notebook.cells)
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match=hint):
         run(notebook, tmp_path)

@@ -78,7 +78,7 @@ def main(root=mnist.SUBSET, epochs=12, gpus=0, out="out/02_mnist_tensorpack"):
     first_loss = np.log(10)
     # [end]
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    assert np.isclose(cross_entropy([7], np.zeros((1, 10))), first_loss), "-log(1 / 10)"
+    assert np.isclose(cross_entropy(np.array([7]), np.zeros((1, 10))), first_loss), "-log(1 / 10)"
 
     # %% [markdown]
     # ## 3. Architecture
@@ -116,7 +116,9 @@ def main(root=mnist.SUBSET, epochs=12, gpus=0, out="out/02_mnist_tensorpack"):
             cross_entropy,
             metrics=[
                 keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-                keras.metrics.SparseCategoricalCrossentropy(True, name="cross_entropy_loss"),
+                keras.metrics.SparseCategoricalCrossentropy(
+                    "cross_entropy_loss", from_logits=True
+                ),
             ],
         )
         return model

@@ -20,14 +20,11 @@ def classify(model, photos):
     Raises ValueError for a photo that holds nothing but paper.
     """
     rgb = images.read_all(photos)
-    seen = np.stack(
-        [prepared(photo, f"photo {i} of {len(rgb)}") for i, photo in enumerate(rgb, 1)]
-    )
-    chunks = range(0, len(seen), BATCH)
-    logits = [
-        model.predict_on_batch(seen[start : start + BATCH])
-        for start in tqdm(chunks, desc="classify", delay=3, leave=False)
-    ]
+    logits = [np.zeros((0, model.output_shape[-1]), "float32")]  # there may be no photo
+    for start in tqdm(range(0, len(rgb), BATCH), desc="classify", delay=3, leave=False):
+        chunk = enumerate(rgb[start : start + BATCH], start + 1)
+        seen = [prepared(photo, f"photo {i} of {len(rgb)}") for i, photo in chunk]
+        logits.append(model.predict_on_batch(np.stack(seen)))
     probabilities = ops.convert_to_numpy(ops.softmax(np.concatenate(logits)))
     return pd.DataFrame({"label": probabilities.argmax(-1), "probability": probabilities.max(-1)})
 
