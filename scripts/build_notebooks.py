@@ -42,11 +42,18 @@ def main(argv=None):
 
 def versions(source):
     """The lesson's source as {"start": with blanks, "solution": without the marks}."""
-    blank = r'\1# Your turn: \2\n\1# \3 = \n\1raise NotImplementedError("\3 = ? \2")\n'
     return {
         "start": SOLUTION.sub(blank, source),
         "solution": re.sub(r"^ *# \[(solution: .*|end)\]\n", "", source, flags=re.MULTILINE),
     }
+
+
+def blank(solution):
+    """What stands in place of a match of SOLUTION in the notebook to work through."""
+    indent, question, name = solution.groups()
+    hint = f"{name} = ? {question}"
+    lines = f"# Your turn: {question}", f"# {name} = ", f"raise NotImplementedError({hint!r})"
+    return "".join(f"{indent}{line}\n" for line in lines)
 
 
 def as_cells(source):
