@@ -1,6 +1,7 @@
 """The package from a shell: `python -m keras_vision colorize *.jpg --out coloured/`."""
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -28,6 +29,8 @@ def run_colorize(args):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
     from keras_vision import colorization, images
 
+    # Photos of several sizes compile the network anew, of which TensorFlow warns.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     targets = [args.out / with_known_suffix(photo, images.FORMATS) for photo in args.photos]
     try:
         check_targets(args, targets)

@@ -12,6 +12,7 @@ Pictures:  out/01_colorization/
 """
 
 import argparse
+import logging
 import os
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,9 @@ from keras_vision.colorization import bins, data
 from keras_vision.colorization.color import lab_to_rgb, rgb_to_lab
 from keras_vision.datasets import samples, tiny_imagenet
 from keras_vision.training import BatchData, InferenceRunner, PictureWriter, TrainConfig, launch
+
+# Photos of several sizes compile the network anew, of which TensorFlow warns.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def main(root=None, full=False, epochs=20, width=1 / 8, rate=2e-3, out="out/01_colorization"):
