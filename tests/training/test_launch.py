@@ -12,7 +12,15 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from keras_vision.training import ModelSaver, PictureWriter, TrainConfig, launch
+from keras_vision import plots
+from keras_vision.training import (
+    BatchData,
+    InferenceRunner,
+    ModelSaver,
+    PictureWriter,
+    TrainConfig,
+    launch,
+)
 from keras_vision.training.checkpoints import checkpoints
 from keras_vision.training.table import variable_table
 
@@ -171,11 +179,27 @@ def test_another_network_or_another_epoch_length_is_refused(config):
         launch(replace(config, steps_per_epoch=5, max_epoch=9))
 
 
+def test_bars_on_a_terminal(config, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    data = tf.data.Dataset.from_tensor_slices({"image": X, "label": X[:, :1]})
+    runner = InferenceRunner(BatchData(data, 5, remainder=True))
+    launch(replace(config, max_epoch=1, callbacks=[ModelSaver(), runner]))
+    out = capsys.readouterr().out
+    order = ("Start epoch 1", "3/3", "Epoch 1 (global", "Model saved", "5/5", "validation_loss")
+    assert [out.count(part) > 0 for part in order] == [True] * 6
+    assert sorted(order, key=out.rfind) == list(order)
+
+
 def test_own_saver_and_pictures(config):
     def draw(model):
         return np.full((4, 6, 3), 100, "uint8")
 
-    launch(replace(config, callbacks=[ModelSaver(keep=1), PictureWriter(draw)]))
+    def figure(model):
+        return plots.curves({"loss": [2, 1]}, "epoch", "loss")
+
+    writers = [PictureWriter(draw), PictureWriter(figure, "curves")]
+    launch(replace(config, callbacks=[ModelSaver(keep=1), *writers]))
+    assert keras.utils.load_img(config.log_dir / "curves" / "epoch-004.png").size == (900, 540)
     assert list(checkpoints(config.log_dir)) == [12]
     picture = keras.utils.load_img(config.log_dir / "pictures" / "epoch-004.png")
     assert picture.size == (6, 4)
