@@ -1,0 +1,241 @@
+"""Times the MNIST lesson against the same network in PyTorch: digits per second, time to 99 %.
+
+python scripts/bench_mnist.py --data mnist.npz --out mnist.csv
+python scripts/bench_mnist.py --quick
+
+Ours is `launch` itself with its callbacks and its input pipeline; theirs a plain loop over
+batches drawn from tensors in memory. In the table, medians of 20 steps; the contestants take
+turns, of a peer's variants the fastest counts, and ratio > 1 says that ours is faster. Then each
+starts anew, as `python script.py` does, and trains until 99 % of the test digits are right.
+Needs `pip install -e ".[bench]"`.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import nullcontext
+from functools import partial
+from itertools import product
+from pathlib import Path
+from queue import Queue
+
+import bench
+import numpy as np
+import pandas as pd
+from bench import CORES
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+BATCH, STEPS = 128, 20
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def works():
+    """(name, precision, digits of a step, {row: ours}, {variant: peer}) of all comparisons."""
+    for precision, modes in (("float32", ["float32"]), ("bfloat16", ["autocast", "bfloat16"])):
+        peers = {
+            f"PyTorch {mode}, {layout}": partial(train_torch, mode, layout)
+            for mode, layout in product(modes, ("contiguous_format", "channels_last"))
+        }
+        ours = {"": partial(train_ours, precision)}
+        yield f"{STEPS} training steps", precision, BATCH * STEPS, ours, peers
+
+
+def train_ours(precision, inputs):
+    """A step is 20 of a run of `launch`, which waits at a gate for the next turn."""
+    import keras
+
+    go, done = Queue(), Queue()
+
+    class Gate(keras.callbacks.Callback):
+        count = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.count += 1
+            if self.count % STEPS == 0:
+                done.put(None)
+                go.get()
+
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    settings = {"root": inputs["root"], "precision": precision, "callbacks": [Gate()]}
+    threading.Thread(target=run_ours, kwargs=settings, daemon=True).start()
+    done.get()
+
+    def step():
+        go.put(None)
+        done.get()
+
+    return step
+
+
+def run_ours(root, precision, callbacks, seed=0):
+    import keras
+
+    from keras_vision.classification import mnist_convnet
+    from keras_vision.datasets import mnist
+    from keras_vision.training import BatchData, InferenceRunner, TrainConfig, launch
+
+    def model():
+        model = mnist_convnet.build()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
+        return model
+
+    train = BatchData(mnist.load("train", root), BATCH)
+    test = BatchData(mnist.load("test", root), 256, remainder=True)
+    with tempfile.TemporaryDirectory() as folder:
+        launch(
+            TrainConfig(
+                model,
+                train,
+                steps_per_epoch=len(train),
+                callbacks=[InferenceRunner(test), *callbacks],
+                log_dir=folder,
+                seed=seed,
+                precision=POLICIES[precision],
+            )
+        )
+
+
+def train_torch(mode, layout, inputs):
+    epoch, _ = torch_run(mode, layout, inputs["root"])
+    steps = (step for _ in iter(int, 1) for step in epoch())
+
+    def step():
+        for _ in range(STEPS):
+            next(steps)
+
+    return step
+
+
+def torch_run(mode, layout, root, seed=0):
+    """(epoch, accuracy): functions that train through one epoch step by step, and evaluate."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    torch.manual_seed(seed)
+    torch.set_num_threads(CORES)
+    with np.load(root) as arrays:  # not by `mnist.arrays`, which imports TensorFlow
+        data = {name: torch.from_numpy(arrays[name]) for name in arrays}
+    images, labels = data["x_train"], data["y_train"]
+
+    def convolution(channels):
+        return nn.Sequential(nn.Conv2d(channels, 32, 3, padding=1), nn.ReLU())
+
+    net = nn.Sequential(
+        *(convolution(1), nn.MaxPool2d(2), convolution(32), convolution(32), nn.MaxPool2d(2)),
+        *(convolution(32), nn.Flatten(), nn.Linear(1568, 512), nn.ReLU(), nn.Dropout(0.5)),
+        nn.Linear(512, 10),
+    ).to(memory_format=getattr(torch, layout))
+    net = net.to(torch.bfloat16) if mode == "bfloat16" else net
+    autocast = nullcontext
+    if mode == "autocast":
+        autocast = partial(torch.autocast, "cpu", torch.bfloat16)
+    dtype = torch.bfloat16 if mode == "bfloat16" else torch.float32
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
+
+    def logits(pictures):
+        with autocast():
+            return net(pictures[:, None].to(dtype) * (2 / 255) - 1).float()
+
+    def epoch():
+        net.train()
+        right = 0
+        for chosen in torch.randperm(len(images))[: len(images) // BATCH * BATCH].split(BATCH):
+            outputs, truth = logits(images[chosen]), labels[chosen].long()
+            loss = functional.cross_entropy(outputs, truth)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            right += (outputs.argmax(1) == truth).sum().item()
+            yield right
+
+    def accuracy():
+        net.eval()
+        with torch.inference_mode():
+            found = torch.cat([logits(batch).argmax(1) for batch in data["x_test"].split(256)])
+        return float((found == data["y_test"]).float().mean())
+
+    return epoch, accuracy
+
+
+def race_ours(precision, root, seed, goal, started):
+    import keras
+
+    class Finish(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 0:
+                print("first", time.time() - started)
+
+        def on_epoch_end(self, epoch, logs=None):
+            if logs["validation_accuracy"] >= goal:
+                print("goal", time.time() - started, epoch + 1, flush=True)
+                os._exit(0)
+
+    run_ours(root, precision, [Finish()], seed)
+
+
+def race_torch(mode, root, seed, goal, started):
+    epoch, accuracy = torch_run(mode, "channels_last", root, seed)
+    for number in range(1, 100):
+        for step, _ in enumerate(epoch()):
+            if number == 1 and step == 0:
+                print("first", time.time() - started)
+        if accuracy() >= goal:
+            print("goal", time.time() - started, number, flush=True)
+            return
+
+
+RACERS = {
+    "ours, float32": partial(race_ours, "float32"),
+    "ours, bfloat16": partial(race_ours, "bfloat16"),
+    "PyTorch float32, channels_last": partial(race_torch, "float32"),
+    "PyTorch autocast, channels_last": partial(race_torch, "autocast"),
+}
+
+
+def race(root, seeds, goal):
+    """Seconds from `python` to the first step and to the goal, medians over seeds, in turns."""
+    rows = []
+    for seed, name in product(range(seeds), RACERS):
+        command = [sys.executable, __file__, "--racer", name, "--seed", str(seed)]
+        command += ["--data", str(root), "--goal", str(goal), "--started", str(time.time())]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        firsts, goals = (
+            [line.split()[1:] for line in lines.splitlines() if line.startswith(word)]
+            for word in ("first ", "goal ")
+        )
+        rows.append((name, float(firsts[0][0]), float(goals[0][0]), int(goals[0][1])))
+    table = pd.DataFrame(rows, columns=["run", "first step s", "goal s", "epochs"])
+    return table.groupby("run", sort=False).median()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="mnist.npz; without it the built-in tenth")
+    parser.add_argument("--out", type=Path, help="a .csv to write")
+    parser.add_argument("--quick", action="store_true", help="2 short rounds, one race to 95 %%")
+    parser.add_argument("--racer", choices=RACERS, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--goal", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--started", type=float, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.racer:
+        return RACERS[args.racer](args.data, args.seed, args.goal, args.started)
+    from keras_vision.datasets import mnist
+
+    root = args.data or mnist.SUBSET
+    bench.warn_if_busy()
+    rounds, seconds, seeds, goal = (2, 1.0, 1, 0.95) if args.quick else (7, 3.0, 5, 0.99)
+    bench.report(bench.rows(works(), {"root": root}, rounds, seconds), args.out, rounds=rounds)
+    print(race(root, seeds, goal).to_string(float_format="{:.1f}".format))
+
+
+if __name__ == "__main__":
+    main()
