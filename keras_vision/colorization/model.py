@@ -54,12 +54,10 @@ def network(input_shape, bins, width):
     if bins is None:
         # ab in units of 110, its range, so that the last layer starts at the right scale.
         x = layers.Conv2D(2, 1, dtype="float32", name="scaled_ab")(x)
-        return Model(
-            inputs, layers.Rescaling(110.0, dtype="float32", name="ab")(x), name="colorizer"
-        )
-    return Model(
-        inputs, layers.Conv2D(bins, 1, dtype="float32", name="logits")(x), name="colorizer"
-    )
+        x = layers.Rescaling(110.0, dtype="float32", name="ab")(x)
+    else:
+        x = layers.Conv2D(bins, 1, dtype="float32", name="logits")(x)
+    return Model(inputs, x, name="colorizer")
 
 
 def block(x, filters, depth, stride, dilation, name):

@@ -39,6 +39,12 @@ def linear(rate=0.1, **options):
     return model
 
 
+def zeros():
+    model = linear()
+    model.set_weights([np.zeros_like(array) for array in model.get_weights()])
+    return model
+
+
 @pytest.fixture
 def config(tmp_path):
     return TrainConfig(linear, dataflow, steps_per_epoch=3, max_epoch=4, log_dir=tmp_path / "log")
@@ -188,6 +194,20 @@ def test_bars_on_a_terminal(config, capsys, monkeypatch):
     order = ("Start epoch 1", "3/3", "Epoch 1 (global", "Model saved", "5/5", "validation_loss")
     assert [out.count(part) > 0 for part in order] == [True] * 6
     assert sorted(order, key=out.rfind) == list(order)
+
+
+def test_the_runs_seed_sets_the_order_of_the_pictures(config):
+    data = tf.data.Dataset.from_tensor_slices({"image": X, "label": X[:, :1] * 3})
+    config = replace(config, dataflow=BatchData(data, 8), max_epoch=1)
+    first, again, other = (
+        # The same weights at first, whatever the seed: what differs is the order.
+        launch(
+            replace(config, model=zeros, seed=seed, log_dir=config.log_dir / name)
+        ).get_weights()
+        for name, seed in (("first", 1), ("again", 1), ("other", 2))
+    )
+    np.testing.assert_array_equal(first[0], again[0])
+    assert (first[0] != other[0]).all()
 
 
 def test_own_saver_and_pictures(config):
