@@ -1,14 +1,14 @@
 """What the benchmarks share: contestants that take turns, the medians, and the table.
 
 A contestant is a function (inputs) -> step. It imports its own library and not its rival's, lest
-their threads get in each other's way: each has a process of its own and all cores.
+their threads get in each other's way: each of its turns is a new process that has all cores. (A
+new one, because PyTorch's speed depends on where a process happens to get its memory.)
 """
 
 import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,38 +16,40 @@ import numpy as np
 import pandas as pd
 
 CORES = len(os.sched_getaffinity(0))
-process = {}  # a contestant's own process keeps its step here from one turn to the next
-
-
-def prepare(contestant, inputs):
-    process["step"] = contestant(inputs=inputs)
-
-
-def take_turn(seconds):
-    """The times of steps that follow an untimed one, two at least."""
-    times, step = [], process["step"]
-    step()
-    end = time.perf_counter() + seconds
-    while len(times) < 2 or time.perf_counter() < end:
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return times
+WARM_UP = 1.0  # seconds, and three steps at least
 
 
 def medians(contestants, inputs, rounds, seconds):
     """{name: seconds of a step} of contestants that take turns."""
-    spawn = multiprocessing.get_context("spawn")  # a fork would inherit libraries
-    with ExitStack() as stack:
-        turns, times = {}, {name: [] for name in contestants}
+    times = {name: [] for name in contestants}
+    for _ in range(rounds):
         for name, contestant in contestants.items():
-            pool = ProcessPoolExecutor(1, spawn, prepare, (contestant, inputs))
-            turns[name] = stack.enter_context(pool).submit
-            turns[name](take_turn, 0).result()  # until it is ready
-        for _ in range(rounds):
-            for name, turn in turns.items():
-                times[name] += turn(take_turn, seconds).result()
-    return {name: float(np.median(steps)) for name, steps in times.items()}
+            times[name].append(alone(turn, contestant, inputs, seconds))
+    return {name: float(np.median(turns)) for name, turns in times.items()}
+
+
+def alone(function, *arguments):
+    """What the function returns in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")  # a fork would inherit libraries
+    with ProcessPoolExecutor(1, spawn) as process:
+        return process.submit(function, *arguments).result()
+
+
+def turn(contestant, inputs, seconds):
+    """The median time of a step, in seconds."""
+    step = contestant(inputs=inputs)
+    timed(step, WARM_UP)
+    return float(np.median(timed(step, seconds)))
+
+
+def timed(step, seconds):
+    """The times of as many steps as these seconds hold, three at least."""
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return times
 
 
 def rows(works, inputs, rounds, seconds):

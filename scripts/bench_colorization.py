@@ -3,9 +3,9 @@
 python scripts/bench_colorization.py --data tiny-imagenet-200 --out colorization.csv
 python scripts/bench_colorization.py --quick
 
-Every contestant has a process of its own and all cores, and they take turns: ours, theirs, ours,
-theirs ... A turn begins with a step that is not timed. The table has the medians of all steps; of
-a peer's variants the fastest counts, and ratio > 1 says that ours is faster.
+The contestants take turns, each of which is a new process with all cores: ours, theirs, ours,
+theirs ... A turn yields the median step after a second of warming up, the table the median turn;
+of a peer's variants the fastest counts, and ratio > 1 says that ours is faster.
 Needs `pip install -e ".[bench]"`.
 """
 

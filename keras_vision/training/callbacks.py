@@ -71,8 +71,10 @@ class StopOnNaN(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(logs["loss"]):
             last = list(checkpoints(self.params["log_dir"]).values())[-1:]
+            step, several = global_step(self.model), self.model.steps_per_execution
+            steps = f"at step {step}" if several == 1 else f"in steps {step - several + 1}-{step}"
             raise FloatingPointError(
-                f"The loss is {logs['loss']} at step {global_step(self.model)}. "
+                f"The loss is {logs['loss']} {steps}. "
                 f"Last good model: {last[0] if last else 'none yet'}. "
                 "Try a lower learning rate, gradient clipping, or float32."
             )

@@ -45,6 +45,9 @@ def launch(config, strategy=None):
             say(f"{log_dir} has {first_epoch} epochs already: raise max_epoch to go on")
             return model
         dataset = config.dataflow(first_epoch, config.seed)
+        model.steps_per_execution = largest_divisor(
+            config.steps_per_epoch, model.steps_per_execution
+        )
         agree_with_one(model, dataset, strategy.num_replicas_in_sync)
         callbacks = [Log(), StopOnNaN(), FreshRandomness(config.seed)]
         if not any(isinstance(callback, ModelSaver) for callback in config.callbacks):
@@ -95,6 +98,11 @@ def precision(policy):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def largest_divisor(number, limit):
+    """Keras would train past the epoch's end if this many steps at a time did not divide it."""
+    return next(divisor for divisor in range(limit, 0, -1) if number % divisor == 0)
 
 
 def resume(model, log_dir, steps_per_epoch):

@@ -20,9 +20,7 @@ def agree_with_one(model, dataset, replicas):
             f"Batches of {batch or 'varying size'} cannot be shared equally by {replicas} "
             "replicas, whose losses are averaged: use a multiple, and drop_remainder=True."
         )
-    if model.steps_per_execution > 1:
-        raise ValueError("steps_per_execution must be 1 on several replicas (keras issue 19246).")
-    model.jit_compile = False  # fails there for the same reason
+    model.steps_per_execution, model.jit_compile = 1, False  # fail there: keras issue 19246
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True  # else each share would be normalised by itself

@@ -231,12 +231,31 @@ def test_precision_is_the_runs_own(config):
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_steps_per_execution(config):
-    model = launch(config)
+def test_several_steps_at_a_time(config):
+    """4 of them, which an epoch of 6 is no multiple of, so that it must be 3."""
+    data = tf.data.Dataset.from_tensor_slices({"image": X, "label": X[:, :1]})
+    runner = InferenceRunner(BatchData(data, 5, remainder=True))
+    config = replace(config, steps_per_epoch=6, callbacks=[runner])
+    launch(config)
     several = replace(
-        config, model=lambda: linear(steps_per_execution=3), log_dir=config.log_dir / "b"
+        config, model=lambda: linear(steps_per_execution=4), log_dir=config.log_dir / "several"
     )
-    np.testing.assert_allclose(launch(several).get_weights()[0], model.get_weights()[0], rtol=1e-6)
+    assert launch(several).steps_per_execution == 3
+    one, three = (
+        pd.read_csv(c.log_dir / "history.csv").drop(columns="seconds") for c in (config, several)
+    )
+    assert three["global_step"].tolist() == [6, 12, 18, 24]
+    pd.testing.assert_frame_equal(one, three)
+
+
+def test_nan_among_several_steps(config):
+    broken = replace(
+        config,
+        model=lambda: linear(steps_per_execution=3),
+        dataflow=lambda *_: dataflow(y=X[:, :1] * np.nan),
+    )
+    with pytest.raises(FloatingPointError, match=r"nan in steps 1-3\. Last good model: none yet"):
+        launch(broken)
 
 
 def normalised():
@@ -255,13 +274,16 @@ def test_one_replica_and_two_agree(config, two_replicas):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_what_would_differ_on_two_replicas_is_refused(config, two_replicas):
+def test_uneven_batches_are_refused_on_two_replicas(config, two_replicas):
     def uneven(epoch, seed):
         return tf.data.Dataset.from_tensor_slices((X, X)).batch(8).repeat()
 
-    for change, message in (
-        ({"dataflow": uneven}, "varying size cannot be shared equally by 2"),
-        ({"model": lambda: linear(steps_per_execution=3)}, "steps_per_execution must be 1"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            launch(replace(config, **change), two_replicas)
+    with pytest.raises(ValueError, match="varying size cannot be shared equally by 2"):
+        launch(replace(config, dataflow=uneven), two_replicas)
+
+
+def test_two_replicas_take_single_steps(config, two_replicas):
+    """Keras cannot do more than one at a time there, or compile it with XLA."""
+    config = replace(config, model=lambda: linear(steps_per_execution=3, jit_compile=True))
+    assert launch(config, two_replicas).steps_per_execution == 1
+    assert pd.read_csv(config.log_dir / "history.csv")["global_step"].tolist() == [3, 6, 9, 12]
