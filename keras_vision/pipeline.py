@@ -41,7 +41,7 @@ class BatchData:
     shuffle: int = 10_000
 
     def __len__(self):
-        """Batches in an epoch."""
+        """Batches in a pass over the dataset."""
         extra = self.batch_size - 1 if self.remainder else 0
         return (len(self.dataset) + extra) // self.batch_size
 
@@ -49,14 +49,21 @@ class BatchData:
         """One pass in the dataset's own order, not augmented."""
         return batches(self.dataset, self.example, self.batch_size, self.remainder)
 
-    def __call__(self, first_epoch=0, seed=0):
-        """Endless batches from epoch `first_epoch` on.
+    def __call__(self, first_step=0, seed=0):
+        """Endless batches from step `first_step` on.
 
-        An epoch's order and its augmentation depend on nothing but `seed` and the epoch's number,
-        so that a run resumed at epoch 7 sees what an uninterrupted one would have seen.
+        The order and the augmentation of a pass depend on nothing but `seed` and the number of
+        the pass, so that a run resumed at step 7 sees what an uninterrupted one would have seen.
+        Raises ValueError where there is not a single batch.
         """
+        if not len(self):
+            raise ValueError(
+                f"{len(self.dataset)} examples make no batch of {self.batch_size}: use a smaller "
+                "batch_size, or remainder=True."
+            )
+        passes, steps = divmod(first_step, len(self))
 
-        def epoch(number):
+        def one_pass(number):
             # The seed of this function's graph, whatever the program's is. Never 0: then
             # TensorFlow would have to know the number while it builds the graph.
             tf.random.set_seed(seed + 1)
@@ -68,5 +75,5 @@ class BatchData:
                 data = tf.data.Dataset.zip(data, seeds).map(self.augment, tf.data.AUTOTUNE)
             return batches(data, self.example, self.batch_size, self.remainder)
 
-        numbers = tf.data.Dataset.counter(first_epoch)
-        return numbers.flat_map(epoch).prefetch(tf.data.AUTOTUNE)
+        numbers = tf.data.Dataset.counter(passes)
+        return numbers.flat_map(one_pass).skip(steps).prefetch(tf.data.AUTOTUNE)

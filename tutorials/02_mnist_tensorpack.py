@@ -264,4 +264,6 @@ if __name__ == "__main__":
     parser.add_argument("--gpus", type=int, default=0, help="how many; all there are by default")
     parser.add_argument("--out", default="out/02_mnist_tensorpack", help="folder of the run")
     args = parser.parse_args()
+    if "KERAS_DISTRIBUTION_PROCESS_ID" in os.environ:  # one of several machines, on JAX
+        keras.distribution.initialize()
     main(args.data if args.full else mnist.SUBSET, args.epochs, args.gpus, args.out)

@@ -11,6 +11,8 @@ def fuse_adam(optimizer):
 
     Keras computes it operation by operation, each of which reads and writes all of the variable.
     """
+    if keras.backend.backend() != "tensorflow":
+        return
     plain = type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
     if plain and not optimizer.amsgrad:
         optimizer.update_step = MethodType(update_step, optimizer)

@@ -13,9 +13,10 @@ class TrainConfig:
 
     model: called without arguments, returns a compiled model. It is called inside the
         strategy's scope and under `precision`, so that its variables live where they should.
-    dataflow: `dataflow(first_epoch, seed) -> tf.data.Dataset` of endless batches, such as a
-        `BatchData`: what comes in an epoch depends on its number and the seed only.
-    steps_per_epoch: batches in an epoch.
+    dataflow: `dataflow(first_step, seed) -> tf.data.Dataset` of endless batches, such as a
+        `BatchData`: what comes at a step depends on its number and the seed only.
+    steps_per_epoch: batches until the next checkpoint and validation; `len` of a BatchData is one
+        pass over its dataset.
     max_epoch: the run is over after this many epochs, those before a kill counted in.
     callbacks: Keras callbacks, such as `InferenceRunner` and `PictureWriter`.
     log_dir: folder of the run: checkpoints, history.csv, TensorBoard events.

@@ -1,6 +1,7 @@
 """`launch(config)`: tensorpack's entry point as a thin layer over `model.fit`."""
 
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import filelock
@@ -17,7 +18,8 @@ from keras_vision.training.callbacks import (
     say,
 )
 from keras_vision.training.checkpoints import checkpoints, restore
-from keras_vision.training.strategy import agree_with_one, default_strategy
+from keras_vision.training.machines import OwnCopy, agree_on, copy_of
+from keras_vision.training.strategy import agree_with_one, default_strategy, is_of_keras
 from keras_vision.training.table import variable_table
 
 
@@ -27,54 +29,67 @@ def launch(config, strategy=None):
     Run again after a kill, it goes on behind the last finished epoch and ends with the very
     weights that an uninterrupted run would have.
 
-    strategy: of `tf.distribute`; by default MirroredStrategy where there are several GPUs.
+    strategy: of `tf.distribute`, or `keras.distribution.DataParallel` on the JAX backend; by
+        default what uses all GPUs, under JAX those of all machines.
     Raises FloatingPointError when the loss is no number any more, RuntimeError when another run
     is at work in `log_dir`, and OSError when a checkpoint cannot be written.
     """
     log_dir = Path(config.log_dir)
     log_dir.mkdir(parents=True, exist_ok=True)
+    strategy = strategy or default_strategy()
+    build = partial(built, config.model, config.seed, config.precision)
     with only_run_in(log_dir), tf.summary.create_file_writer(str(log_dir)).as_default():
-        strategy = strategy or default_strategy()
-        with strategy.scope(), precision(config.precision):
-            keras.utils.set_random_seed(config.seed)
-            model = config.model()
-        print(variable_table(model), flush=True)
-        fuse_adam(model.optimizer)
-        first_epoch = resume(model, log_dir, config.steps_per_epoch)
+        first_epoch, checkpoint = finished(log_dir, config.steps_per_epoch)
+        if is_of_keras(strategy):
+            agree_on(first_epoch)
+        with strategy.scope():
+            model = build()
+            print(variable_table(model), flush=True)
+            fuse_adam(model.optimizer)
+            if checkpoint:
+                restore(model, checkpoint)
+                say(f"Resuming from {checkpoint}, epoch {first_epoch} is done")
+        own = copy_of(model, build()) if is_of_keras(strategy) else model
         if first_epoch >= config.max_epoch:
             say(f"{log_dir} has {first_epoch} epochs already: raise max_epoch to go on")
-            return model
-        dataset = config.dataflow(first_epoch, config.seed)
+            return own
+        dataset = config.dataflow(first_epoch * config.steps_per_epoch, config.seed)
         model.steps_per_execution = largest_divisor(
             config.steps_per_epoch, model.steps_per_execution
         )
-        agree_with_one(model, dataset, strategy.num_replicas_in_sync)
-        callbacks = [Log(), StopOnNaN(), FreshRandomness(config.seed)]
-        if not any(isinstance(callback, ModelSaver) for callback in config.callbacks):
-            callbacks.append(ModelSaver())
+        agree_with_one(model, dataset, strategy)
+        within = [Log(), StopOnNaN(), FreshRandomness(config.seed)]
+        if own is not model:
+            within.append(OwnCopy(own, strategy))
+        between = [*config.callbacks, History()]
+        if not any(isinstance(callback, ModelSaver) for callback in between):
+            between.insert(0, ModelSaver())
         callbacks = keras.callbacks.CallbackList(
-            [*callbacks, *config.callbacks, History()],
+            [*within, *between],
             add_history=True,
             model=model,
             epochs=config.max_epoch,
             steps=config.steps_per_epoch,
             log_dir=log_dir,
         )
+        for callback in between:
+            callback.set_model(own)
         try:
-            model.fit(
-                dataset,
-                epochs=config.max_epoch,
-                steps_per_epoch=config.steps_per_epoch,
-                initial_epoch=first_epoch,
-                callbacks=callbacks,
-                shuffle=False,
-                verbose=0,
-            )
+            with strategy.scope():
+                model.fit(
+                    dataset,
+                    epochs=config.max_epoch,
+                    steps_per_epoch=config.steps_per_epoch,
+                    initial_epoch=first_epoch,
+                    callbacks=callbacks,
+                    shuffle=False,
+                    verbose=0,
+                )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"Stopped. To go on, run again with log_dir {log_dir}"
             ) from None
-        return model
+        return own
 
 
 @contextmanager
@@ -89,13 +104,13 @@ def only_run_in(log_dir):
         ) from None
 
 
-@contextmanager
-def precision(policy):
-    """Layers made inside take this dtype policy."""
+def built(model, seed, precision):
+    """What `model()` returns under this dtype policy, with the weights that the seed gives."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
+    keras.config.set_dtype_policy(precision)
     try:
-        yield
+        keras.utils.set_random_seed(seed)
+        return model()
     finally:
         keras.config.set_dtype_policy(before)
 
@@ -105,11 +120,11 @@ def largest_divisor(number, limit):
     return next(divisor for divisor in range(limit, 0, -1) if number % divisor == 0)
 
 
-def resume(model, log_dir, steps_per_epoch):
-    """Restores the newest checkpoint, if there is one; returns the number of finished epochs."""
+def finished(log_dir, steps_per_epoch):
+    """(number of finished epochs, path of the newest checkpoint or None)."""
     found = checkpoints(log_dir)
     if not found:
-        return 0
+        return 0, None
     step, path = list(found.items())[-1]
     epoch, rest = divmod(step, steps_per_epoch)
     if rest:
@@ -117,6 +132,4 @@ def resume(model, log_dir, steps_per_epoch):
             f"{path} was saved at step {step}, which is no multiple of steps_per_epoch="
             f"{steps_per_epoch}: set what the run began with, or choose a new log_dir."
         )
-    restore(model, path)
-    say(f"Resuming from {path}, epoch {epoch} is done")
-    return epoch
+    return epoch, path

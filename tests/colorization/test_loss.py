@@ -108,7 +108,7 @@ def test_one_replica_and_two_agree(tmp_path, two_replicas):
         network.compile(keras.optimizers.SGD(0.001), RebalancedCrossEntropy(PRIOR))
         return network
 
-    def dataflow(first_epoch, seed):
+    def dataflow(first_step, seed):
         data = tf.data.Dataset.from_tensor_slices((lightness, ab))
         return data.batch(4, drop_remainder=True).repeat()
 

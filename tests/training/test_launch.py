@@ -28,7 +28,7 @@ RUN = Path(__file__).with_name("run.py")
 X = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
 
 
-def dataflow(first_epoch=0, seed=0, y=X[:, :1] * 3):
+def dataflow(first_step=0, seed=0, y=X[:, :1] * 3):
     return tf.data.Dataset.from_tensor_slices((X, y)).batch(8, drop_remainder=True).repeat()
 
 
@@ -275,7 +275,7 @@ def test_one_replica_and_two_agree(config, two_replicas):
 
 
 def test_uneven_batches_are_refused_on_two_replicas(config, two_replicas):
-    def uneven(epoch, seed):
+    def uneven(step, seed):
         return tf.data.Dataset.from_tensor_slices((X, X)).batch(8).repeat()
 
     with pytest.raises(ValueError, match="varying size cannot be shared equally by 2"):
