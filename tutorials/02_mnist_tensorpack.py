@@ -56,7 +56,7 @@ from keras_vision.training import (
 )
 
 
-def main(root=mnist.SUBSET, epochs=12, gpus=0, out="out/02_mnist_tensorpack"):
+def main(root=mnist.SUBSET, epochs=12, gpus=0, out="out/02_mnist_tensorpack", seed=0):
     # %% [markdown]
     # ## 1. Task
     # A grey picture of 28x28 pixels goes in, one of ten digits comes out.
@@ -161,9 +161,11 @@ def main(root=mnist.SUBSET, epochs=12, gpus=0, out="out/02_mnist_tensorpack"):
         PictureWriter(worst, "mistakes"),
         PictureWriter(first_filters, "filters"),
     ]
-    strategy = None
+    strategy = None  # all GPUs there are
     if gpus:
-        strategy = tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(gpus)])
+        found = [gpu.name for gpu in tf.config.list_logical_devices("GPU")]
+        assert len(found) >= gpus, f"{gpus} GPUs are wanted, {len(found)} found"
+        strategy = tf.distribute.MirroredStrategy(found[:gpus])
     config = TrainConfig(
         model=model,
         dataflow=train,
@@ -171,6 +173,7 @@ def main(root=mnist.SUBSET, epochs=12, gpus=0, out="out/02_mnist_tensorpack"):
         steps_per_epoch=len(train),
         max_epoch=epochs,
         log_dir=out / "train_log",
+        seed=seed,
     )
     trained = launch(config, strategy)
 
@@ -198,6 +201,7 @@ def main(root=mnist.SUBSET, epochs=12, gpus=0, out="out/02_mnist_tensorpack"):
             steps_per_epoch=len(train),
             max_epoch=epochs,
             log_dir=out / "tuned",
+            seed=seed,
         ),
         strategy,
     )
@@ -263,7 +267,8 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--gpus", type=int, default=0, help="how many; all there are by default")
     parser.add_argument("--out", default="out/02_mnist_tensorpack", help="folder of the run")
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if "KERAS_DISTRIBUTION_PROCESS_ID" in os.environ:  # one of several machines, on JAX
         keras.distribution.initialize()
-    main(args.data if args.full else mnist.SUBSET, args.epochs, args.gpus, args.out)
+    main(args.data if args.full else mnist.SUBSET, args.epochs, args.gpus, args.out, args.seed)

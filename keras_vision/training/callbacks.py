@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from keras_vision import plots
+from keras_vision.pipeline import BatchData
 from keras_vision.training.checkpoints import checkpoints, save
 
 
@@ -118,6 +119,11 @@ class InferenceRunner(keras.callbacks.Callback):
 
     def __init__(self, dataflow):
         super().__init__()
+        if not isinstance(dataflow, BatchData):
+            raise TypeError(
+                "InferenceRunner needs a BatchData, such as BatchData(dataset, 256, "
+                f"remainder=True); got a {type(dataflow).__name__}"
+            )
         self.dataset = dataflow.in_order()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -32,3 +32,19 @@ class TrainConfig:
     log_dir: str = "train_log"
     seed: int = 0
     precision: str = "float32"
+
+    def __post_init__(self):
+        if isinstance(self.model, keras.Model) or not callable(self.model):
+            raise TypeError(
+                "TrainConfig.model must be a function that returns a compiled model, so that "
+                f"launch can build it on all devices; got a {type(self.model).__name__}"
+            )
+        if not callable(self.dataflow):
+            raise TypeError(
+                "TrainConfig.dataflow must be a BatchData, or a function (first_step, seed) -> "
+                f"endless tf.data.Dataset; got a {type(self.dataflow).__name__}"
+            )
+        if self.steps_per_epoch < 1:
+            raise ValueError(
+                f"TrainConfig.steps_per_epoch must be 1 at least, got {self.steps_per_epoch}"
+            )
