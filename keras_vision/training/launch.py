@@ -40,7 +40,8 @@ def launch(config, strategy=None):
     build = partial(built, config.model, config.seed, config.precision)
     with only_run_in(log_dir), tf.summary.create_file_writer(str(log_dir)).as_default():
         first_epoch, checkpoint = finished(log_dir, config.steps_per_epoch)
-        if is_of_keras(strategy):
+        shared = is_of_keras(strategy)
+        if shared:
             agree_on(first_epoch)
         with strategy.scope():
             model = build()
@@ -49,7 +50,7 @@ def launch(config, strategy=None):
             if checkpoint:
                 restore(model, checkpoint)
                 say(f"Resuming from {checkpoint}, epoch {first_epoch} is done")
-        own = copy_of(model, build()) if is_of_keras(strategy) else model
+        own = copy_of(model, build()) if shared else model
         if first_epoch >= config.max_epoch:
             say(f"{log_dir} has {first_epoch} epochs already: raise max_epoch to go on")
             return own
@@ -59,7 +60,7 @@ def launch(config, strategy=None):
         )
         agree_with_one(model, dataset, strategy)
         within = [Log(), StopOnNaN(), FreshRandomness(config.seed)]
-        if own is not model:
+        if shared:
             within.append(OwnCopy(own, strategy))
         between = [*config.callbacks, History()]
         if not any(isinstance(callback, ModelSaver) for callback in between):

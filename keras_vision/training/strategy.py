@@ -29,7 +29,7 @@ def agree_with_one(model, dataset, strategy):
     if batch is None or batch % replicas:
         raise ValueError(
             f"Batches of {batch or 'varying size'} cannot be shared equally by {replicas} "
-            "replicas, whose losses are averaged: use a multiple, and drop_remainder=True."
+            "replicas, whose losses are averaged: use a multiple, and no remainder."
         )
     if by_keras:
         return  # it trains as if there were one device

@@ -267,11 +267,16 @@ def normalised():
 
 
 def test_one_replica_and_two_agree(config, two_replicas):
-    config = replace(config, model=normalised)
+    data = tf.data.Dataset.from_tensor_slices({"image": X[:17], "label": X[:17, :1]})
+    runner = InferenceRunner(BatchData(data, 8, remainder=True))  # a share of the last is empty
+    config = replace(config, model=normalised, callbacks=[runner])
     one = launch(config)
-    two = launch(replace(config, log_dir=config.log_dir / "two"), two_replicas)
+    two_dir = config.log_dir / "two"
+    two = launch(replace(config, log_dir=two_dir), two_replicas)
     for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+    one, two = (pd.read_csv(folder / "history.csv") for folder in (config.log_dir, two_dir))
+    np.testing.assert_allclose(one["validation_loss"], two["validation_loss"], rtol=1e-5)
 
 
 def test_uneven_batches_are_refused_on_two_replicas(config, two_replicas):
