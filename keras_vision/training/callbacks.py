@@ -110,8 +110,14 @@ class ModelSaver(keras.callbacks.Callback):
         path = self.params["log_dir"] / f"model-{step}.keras"
         save(self.model, path)
         say(f"Model saved to {path}")
-        for old in list(checkpoints(path.parent).values())[: -self.keep]:
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Not before, lest a kill leave no checkpoint whose epoch is finished."""
+        for old in list(checkpoints(self.params["log_dir"]).values())[: -self.keep]:
             old.unlink()
+
+    def on_train_end(self, logs=None):
+        self.on_epoch_begin(None)
 
 
 class InferenceRunner(keras.callbacks.Callback):
@@ -155,6 +161,9 @@ class History(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.path = self.params["log_dir"] / "history.csv"
+        self.columns = pd.DataFrame(columns=["epoch", "global_step"])
+        if not self.path.exists() and not checkpoints(self.path.parent):
+            self.columns.to_csv(self.path, index=False)  # no epoch is finished yet
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start = time.perf_counter()
@@ -166,8 +175,8 @@ class History(keras.callbacks.Callback):
             tf.summary.scalar(name, value, step=step)
         tf.summary.flush()
         row = {"epoch": epoch + 1, "global_step": step, "seconds": round(seconds, 2), **logs}
-        rows = pd.read_csv(self.path) if self.path.exists() else pd.DataFrame()
-        rows = rows[rows["epoch"] <= epoch] if len(rows) else rows  # a kill may have come after
+        rows = pd.read_csv(self.path) if self.path.exists() else self.columns
+        rows = rows[rows["epoch"] <= epoch]  # of an earlier run, whose checkpoints are gone
         part = self.path.with_suffix(".part")
         pd.concat([rows, pd.DataFrame([row])]).to_csv(part, index=False)
         part.replace(self.path)

@@ -17,7 +17,7 @@ from keras_vision.training.callbacks import (
     StopOnNaN,
     say,
 )
-from keras_vision.training.checkpoints import checkpoints, restore
+from keras_vision.training.checkpoints import finished, restore
 from keras_vision.training.machines import OwnCopy, agree_on, copy_of
 from keras_vision.training.strategy import agree_with_one, default_strategy, is_of_keras
 from keras_vision.training.table import variable_table
@@ -119,18 +119,3 @@ def built(model, seed, precision):
 def largest_divisor(number, limit):
     """Keras would train past the epoch's end if this many steps at a time did not divide it."""
     return next(divisor for divisor in range(limit, 0, -1) if number % divisor == 0)
-
-
-def finished(log_dir, steps_per_epoch):
-    """(number of finished epochs, path of the newest checkpoint or None)."""
-    found = checkpoints(log_dir)
-    if not found:
-        return 0, None
-    step, path = list(found.items())[-1]
-    epoch, rest = divmod(step, steps_per_epoch)
-    if rest:
-        raise ValueError(
-            f"{path} was saved at step {step}, which is no multiple of steps_per_epoch="
-            f"{steps_per_epoch}: set what the run began with, or choose a new log_dir."
-        )
-    return epoch, path

@@ -13,15 +13,16 @@ import tensorflow as tf
 from keras_vision.training import BatchData, InferenceRunner, TrainConfig, launch
 
 
-class KillAt(keras.callbacks.Callback):
-    """Ends the process as kill -9 does, in the middle of an epoch."""
+class Kill(keras.callbacks.Callback):
+    """Ends the process as kill -9 does, in the first call of a hook after so many steps."""
 
-    def __init__(self, step):
+    def __init__(self, hook, step):
         super().__init__()
         self.step = step
+        setattr(self, hook, self.kill)
 
-    def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.optimizer.iterations) == self.step:
+    def kill(self, number, logs=None):
+        if int(self.model.optimizer.iterations) >= self.step:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -43,7 +44,7 @@ def jitter(raw, seed):
     return {**raw, "x": raw["x"] + tf.random.stateless_normal((4,), seed)}
 
 
-def main(log_dir, kill_at, max_epoch):
+def main(log_dir, max_epoch, hook, step):
     x = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
     data = tf.data.Dataset.from_tensor_slices({"x": x, "y": x[:, :1] ** 2})
 
@@ -57,7 +58,7 @@ def main(log_dir, kill_at, max_epoch):
         max_epoch=max_epoch,
         callbacks=[
             InferenceRunner(BatchData(data, 8, remainder=True, example=pair)),
-            KillAt(kill_at),
+            Kill(hook, step),
         ],
         log_dir=log_dir,
     )
@@ -65,4 +66,4 @@ def main(log_dir, kill_at, max_epoch):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -50,8 +50,8 @@ def config(tmp_path):
     return TrainConfig(linear, dataflow, steps_per_epoch=3, max_epoch=4, log_dir=tmp_path / "log")
 
 
-def run(log_dir, kill_at=-1, max_epoch=4, **options):
-    command = [sys.executable, RUN, log_dir, kill_at, max_epoch]
+def run(log_dir, max_epoch=4, kill=("on_epoch_end", 10**9), **options):
+    command = [sys.executable, RUN, log_dir, max_epoch, *kill]
     return subprocess.Popen(
         list(map(str, command)),
         stdout=subprocess.PIPE,
@@ -88,21 +88,33 @@ def test_size_of_the_variable_table():
     assert variable_table(model).endswith("Total #vars=1, #params=1,048,576, size=4.00MB")
 
 
-def test_killed_run_ends_with_the_weights_of_one_never_killed(tmp_path):
-    whole = run(tmp_path / "whole")
-    killed = run(tmp_path / "killed", kill_at=15)
-    assert "Epoch 4" in whole.communicate(timeout=120)[0]
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a run that was never killed."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert "Epoch 4" in run(folder).communicate(timeout=120)[0]
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("hook", "saved"),
+    [
+        ("on_train_batch_end", [6, 12]),  # in the middle of epoch 3
+        ("on_epoch_end", [6, 12, 18]),  # after saving it, before its row in history.csv
+    ],
+)
+def test_killed_run_ends_as_one_never_killed(tmp_path, whole, hook, saved):
+    killed = run(tmp_path, kill=(hook, 15))
     killed.communicate(timeout=120)
     assert killed.returncode == -signal.SIGKILL
-    assert list(checkpoints(tmp_path / "killed")) == [6, 12]
-    resumed = run(tmp_path / "killed")
-    assert "epoch 2 is done" in resumed.communicate(timeout=120)[0]
-    expected = newest_weights(tmp_path / "whole")
-    for a, b in zip(newest_weights(tmp_path / "killed"), expected, strict=True):
+    assert list(checkpoints(tmp_path)) == saved
+    assert "epoch 2 is done" in run(tmp_path).communicate(timeout=120)[0]
+    for a, b in zip(newest_weights(tmp_path), newest_weights(whole), strict=True):
         np.testing.assert_array_equal(a, b)
-    whole, killed = (pd.read_csv(tmp_path / n / "history.csv") for n in ("whole", "killed"))
+    assert list(checkpoints(tmp_path)) == list(checkpoints(whole))
     columns = ["epoch", "global_step", "loss", "validation_loss"]
-    pd.testing.assert_frame_equal(whole[columns], killed[columns])
+    killed, expected = (pd.read_csv(folder / "history.csv") for folder in (tmp_path, whole))
+    pd.testing.assert_frame_equal(killed[columns], expected[columns])
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):
@@ -132,6 +144,13 @@ def test_more_epochs_go_on(config):
     launch(config)
     launch(replace(config, max_epoch=6))
     assert pd.read_csv(config.log_dir / "history.csv")["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_without_its_history_a_run_goes_on_too(config):
+    launch(replace(config, max_epoch=2))
+    (config.log_dir / "history.csv").unlink()
+    launch(config)
+    assert pd.read_csv(config.log_dir / "history.csv")["epoch"].tolist() == [3, 4]
 
 
 def test_nan_stops_with_step_and_last_good_model(config):
