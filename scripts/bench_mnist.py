@@ -126,7 +126,10 @@ def torch_run(mode, layout, root, seed=0):
         *(convolution(1), nn.MaxPool2d(2), convolution(32), convolution(32), nn.MaxPool2d(2)),
         *(convolution(32), nn.Flatten(), nn.Linear(1568, 512), nn.ReLU(), nn.Dropout(0.5)),
         nn.Linear(512, 10),
-    ).to(memory_format=getattr(torch, layout))
+    )
+    for parameter in net.parameters():  # as ours begins
+        nn.init.kaiming_normal_(parameter) if parameter.dim() > 1 else nn.init.zeros_(parameter)
+    net = net.to(memory_format=getattr(torch, layout))
     net = net.to(torch.bfloat16) if mode == "bfloat16" else net
     autocast = nullcontext
     if mode == "autocast":

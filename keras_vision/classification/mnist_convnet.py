@@ -21,18 +21,19 @@ def build(input_shape=(28, 28, 1), classes=10, decay=0.0, weights=None):
         the loss; upstream has 1e-5.
     weights: None, "mnist", or the path of a `.keras` or `.weights.h5` file.
     """
-    regularizer = regularizers.L2(decay / 2) if decay else None
+    he = {"kernel_initializer": "he_normal"}  # as upstream; Keras' own costs 0.2 % in epoch 1
+    dense = {**he, "kernel_regularizer": regularizers.L2(decay / 2) if decay else None}
     x = inputs = Input(input_shape, name="image")
     x = layers.Rescaling(2 / 255, -1, name="scaled")(x)
     for convolution, pooling in CONVOLUTIONS:
-        x = layers.Conv2D(32, 3, padding="same", name=convolution)(x)
+        x = layers.Conv2D(32, 3, padding="same", **he, name=convolution)(x)
         if pooling:
             x = layers.MaxPooling2D(2, name=pooling)(x)
         x = layers.ReLU()(x)  # the same before the pooling, with four times the work
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(512, activation="relu", kernel_regularizer=regularizer, name="fc0")(x)
+    x = layers.Dense(512, activation="relu", **dense, name="fc0")(x)
     x = layers.Dropout(0.5, name="dropout")(x)
-    logits = layers.Dense(classes, kernel_regularizer=regularizer, dtype="float32", name="fc1")(x)
+    logits = layers.Dense(classes, **dense, dtype="float32", name="fc1")(x)
     model = Model(inputs, logits, name="mnist_convnet")
     if weights:
         load(model, find(weights, {"mnist": SHIPPED / "mnist.weights.h5"}))

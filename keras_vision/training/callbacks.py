@@ -15,6 +15,9 @@ from keras_vision.pipeline import BatchData
 from keras_vision.training.checkpoints import checkpoints, save
 
 
+NO_ROWS = pd.DataFrame(columns=["epoch", "global_step"])  # of history.csv
+
+
 def say(text):
     """One line of the log, with the time, as tensorpack stamps it."""
     print(time.strftime("[%m%d %H:%M:%S]"), text, flush=True)
@@ -161,9 +164,8 @@ class History(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.path = self.params["log_dir"] / "history.csv"
-        self.columns = pd.DataFrame(columns=["epoch", "global_step"])
         if not self.path.exists() and not checkpoints(self.path.parent):
-            self.columns.to_csv(self.path, index=False)  # no epoch is finished yet
+            NO_ROWS.to_csv(self.path, index=False)  # no epoch is finished yet
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start = time.perf_counter()
@@ -175,7 +177,7 @@ class History(keras.callbacks.Callback):
             tf.summary.scalar(name, value, step=step)
         tf.summary.flush()
         row = {"epoch": epoch + 1, "global_step": step, "seconds": round(seconds, 2), **logs}
-        rows = pd.read_csv(self.path) if self.path.exists() else self.columns
+        rows = pd.read_csv(self.path) if self.path.exists() else NO_ROWS
         rows = rows[rows["epoch"] <= epoch]  # of an earlier run, whose checkpoints are gone
         part = self.path.with_suffix(".part")
         pd.concat([rows, pd.DataFrame([row])]).to_csv(part, index=False)
