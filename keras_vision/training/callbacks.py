@@ -14,7 +14,6 @@ from keras_vision import plots
 from keras_vision.pipeline import BatchData
 from keras_vision.training.checkpoints import checkpoints, save
 
-
 NO_ROWS = pd.DataFrame(columns=["epoch", "global_step"])  # of history.csv
 
 

@@ -1,10 +1,12 @@
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.signal import correlate
 
 from keras_vision.classification import mnist_convnet
 from keras_vision.datasets import mnist
+from keras_vision.training import BatchData, InferenceRunner, TrainConfig, launch
 
 
 def plain(weights, image):
@@ -60,6 +62,23 @@ def test_decay_of_the_fully_connected_layers():
     model(np.zeros((1, 28, 28, 1)))
     expected = 0.05 * sum((kernel**2).sum() for kernel in kernels)
     np.testing.assert_allclose(sum(map(float, model.losses)), expected, rtol=1e-5)
+
+
+@pytest.mark.realdata
+def test_the_first_epoch_is_as_good_as_upstreams(data_root, tmp_path):
+    def compiled():
+        model = mnist_convnet.build(decay=1e-5)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss, metrics=["accuracy"], steps_per_execution=12)
+        return model
+
+    train, test = (mnist.load(split, data_root / "mnist.npz") for split in ("train", "test"))
+    train, test = BatchData(train, 128), BatchData(test, 256, remainder=True)
+    assert len(train) == 468
+    callbacks = [InferenceRunner(test)]
+    launch(TrainConfig(compiled, train, len(train), 1, callbacks, log_dir=tmp_path))
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history["validation_accuracy"][0] == pytest.approx(0.9855, abs=0.004)  # there: 0.98643
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
