@@ -221,7 +221,7 @@ def main():
     from keras_vision.datasets import mnist
 
     bench.warn_if_busy()
-    rounds, seconds, seeds, goal = (2, 1.0, 1, 0.95) if args.quick else (7, 3.0, 5, 0.99)
+    rounds, seconds, seeds, goal = (2, 1.0, 1, 0.95) if args.quick else (5, 3.0, 3, 0.99)
     with tempfile.TemporaryDirectory() as folder:
         inputs = {"root": args.data or mnist.SUBSET, "folder": folder}
         bench.report(bench.rows(works(), inputs, rounds, seconds), args.out, rounds=rounds)
