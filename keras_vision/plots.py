@@ -72,7 +72,9 @@ def filters(kernels, columns=8):
     """Filters (h, w, 1, count) as small pictures, each stretched to its own range."""
     pictures = np.moveaxis(kernels[:, :, 0], -1, 0)
     low, high = pictures.min(axis=(1, 2), keepdims=True), pictures.max(axis=(1, 2), keepdims=True)
-    return mosaic(255 * (pictures - low) / (high - low + 1e-12), columns=columns)
+    figure = mosaic(255 * (pictures - low) / (high - low + 1e-12), columns=columns)
+    figure.set_facecolor("lightsteelblue")  # white would swallow white corners
+    return figure
 
 
 def colour_plane(points, colours, sizes):

@@ -41,8 +41,9 @@ def test_02_mnist_tensorpack(tmp_path, capfd):
     result = lesson.main(out=tmp_path)
     history, tuned, dropout = result["history"], result["tuned"], result["dropout_losses"]
 
-    assert history["validation_accuracy"].iloc[-1] == pytest.approx(0.97, abs=0.015)
-    assert tuned["validation_accuracy"].iloc[-1] > history["validation_accuracy"].iloc[-1]
+    assert history["validation_accuracy"].iloc[-1] == pytest.approx(0.975, abs=0.01)
+    losses = (run["validation_cross_entropy_loss"].iloc[-1] for run in (history, tuned))
+    assert next(losses) > 1.1 * next(losses)
     assert dropout["left on"] > 1.2 * dropout["off"]
     pictures = {path.name for path in tmp_path.glob("*.png")}
     assert pictures == {"1_task.png", "8_filters.png", "9_curves_and_mistakes.png"}
