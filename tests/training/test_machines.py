@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-RUN = Path(__file__).with_name("run_on_jax.py")
+RUN = Path(__file__).with_name("lesson_2.py")
 LESSON = RUN.parents[2] / "tutorials" / "02_mnist_tensorpack.py"
 JAX = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}
 

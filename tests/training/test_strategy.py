@@ -1,23 +1,16 @@
+import runpy
+from pathlib import Path
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
-from keras_vision.classification import mnist_convnet
 from keras_vision.datasets import mnist
 from keras_vision.training import BatchData, TrainConfig, launch
 from keras_vision.training.strategy import agree_with_one
 
-
-def in_float64(layer):
-    return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
-
-
-def lesson_2():
-    network = keras.models.clone_model(mnist_convnet.build(), clone_function=in_float64)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
-    return network
+lesson_2 = runpy.run_path(Path(__file__).with_name("lesson_2.py"))["model"]
 
 
 def test_two_replicas_train_lesson_2_as_one(tmp_path, two_replicas):

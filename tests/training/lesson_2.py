@@ -1,6 +1,6 @@
-"""Ten steps an epoch of lesson 2's network on JAX, for test_machines.py. Never imported.
+"""Lesson 2's network in float64, where only a mistake makes several replicas differ from one.
 
-In float64, where nothing but a mistake can make two processes differ from one.
+test_strategy.py takes the model, test_machines.py runs the whole: ten steps an epoch.
 """
 
 import os
