@@ -31,6 +31,8 @@ class BatchData:
     augment: `(raw, seed) -> raw` with a seed (2,) of its own for each picture of each epoch, to
         be used with `tf.image.stateless_random_*`.
     shuffle: size of the shuffle buffer; 0 keeps the dataset's order.
+
+    Raises ValueError where there is not a single batch.
     """
 
     dataset: tf.data.Dataset
@@ -39,6 +41,13 @@ class BatchData:
     example: Callable = labelled
     augment: Callable | None = None
     shuffle: int = 10_000
+
+    def __post_init__(self):
+        if self.batch_size < 1 or not len(self):
+            raise ValueError(
+                f"{len(self.dataset)} examples make no batch of {self.batch_size}: use another "
+                "batch_size, or remainder=True."
+            )
 
     def __len__(self):
         """Batches in a pass over the dataset."""
@@ -54,13 +63,7 @@ class BatchData:
 
         The order and the augmentation of a pass depend on nothing but `seed` and the number of
         the pass, so that a run resumed at step 7 sees what an uninterrupted one would have seen.
-        Raises ValueError where there is not a single batch.
         """
-        if not len(self):
-            raise ValueError(
-                f"{len(self.dataset)} examples make no batch of {self.batch_size}: use a smaller "
-                "batch_size, or remainder=True."
-            )
         passes, steps = divmod(first_step, len(self))
 
         def one_pass(number):

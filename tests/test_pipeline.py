@@ -76,6 +76,7 @@ def test_labelled_is_the_default():
     assert (image.tolist(), label.tolist()) == ([[[7]]], [3])
 
 
-def test_no_batch_at_all():
-    with pytest.raises(ValueError, match="3 examples make no batch of 4: use a smaller"):
-        BatchData(numbers(3), 4, example=pair)()
+@pytest.mark.parametrize("size", [4, 0])
+def test_no_batch_at_all(size):
+    with pytest.raises(ValueError, match=f"3 examples make no batch of {size}: use another"):
+        BatchData(numbers(3), size, example=pair)

@@ -215,8 +215,8 @@ def main(root=mnist.SUBSET, epochs=12, gpus=0, out="out/02_mnist_tensorpack", se
     # %% [markdown]
     # ## 8. Diagnosis
     # A failure on purpose: dropout left on at test time, which is what a wrong `is_training` does.
-    # Half of fc0 is then missing, another half in each call: mistakes come and go, and mostly there
-    # are more of them.
+    # Half of fc0 is then missing, another half in each call: mistakes come and go, and mostly
+    # there are more of them.
 
     # %%
     def logits(training):

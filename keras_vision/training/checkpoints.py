@@ -1,11 +1,35 @@
-"""Checkpoints `model-<global step>.keras` in a run's folder: written whole or not at all."""
+"""The files of a run: checkpoints `model-<global step>.keras`, history.csv, run.json.
+
+Each is written whole or not at all.
+"""
 
 import contextlib
+import json
 import os
 import re
+import warnings
 from pathlib import Path
 
 import pandas as pd
+
+NO_ROWS = pd.DataFrame(columns=["epoch", "global_step"])  # of history.csv
+
+
+def same_as_begun(log_dir, **settings):
+    """Raises ValueError where the run in the folder was begun with other settings."""
+    path = Path(log_dir) / "run.json"
+    if not path.exists():
+        write(json.dumps(settings), path)
+    begun = json.loads(path.read_text())
+    changed = [name for name in settings if settings[name] != begun[name]]
+    if changed:
+        was, now = (
+            ", ".join(f"{name}={of[name]}" for name in changed) for of in (begun, settings)
+        )
+        raise ValueError(
+            f"The run in {log_dir} was begun with {was}, which is now {now}: "
+            "set it as it was, or choose a new log_dir."
+        )
 
 
 def checkpoints(log_dir):
@@ -22,24 +46,33 @@ def finished(log_dir, steps_per_epoch):
     An epoch is finished once it has a row in history.csv: a kill after its checkpoint was saved
     may have cut off its validation.
     """
-    found, history = checkpoints(log_dir), Path(log_dir) / "history.csv"
-    if history.exists():
-        rows = set(pd.read_csv(history)["global_step"])
-        found = {step: path for step, path in found.items() if step in rows}
-    if not found:
-        return 0, None
-    step, path = list(found.items())[-1]
-    epoch, rest = divmod(step, steps_per_epoch)
-    if rest:
+    found, path = checkpoints(log_dir), Path(log_dir) / "history.csv"
+    if path.exists():
+        rows = set(read_history(path)["global_step"])
+        found = {step: checkpoint for step, checkpoint in found.items() if step in rows}
+    step, checkpoint = list(found.items())[-1] if found else (0, None)
+    return step // steps_per_epoch, checkpoint
+
+
+def read_history(path):
+    """The rows of history.csv, one for each finished epoch."""
+    try:
+        return pd.read_csv(path).astype({"epoch": int, "global_step": int})
+    except (KeyError, ValueError) as error:
         raise ValueError(
-            f"{path} was saved at step {step}, which is no multiple of steps_per_epoch="
-            f"{steps_per_epoch}: set what the run began with, or choose a new log_dir."
-        )
-    return epoch, path
+            f"{path} is not the history of a run ({error}): restore it, or move it away."
+        ) from error
+
+
+def write(text, path):
+    """Writes beside `path` and moves it there: a full disk or a kill spoils nothing."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
 
 
 def save(model, path):
-    """Saves `model` beside `path` and moves it there: a full disk or a kill spoils nothing."""
+    """Saves `model` as `write` does."""
     path = Path(path)
     part = path.with_name(f"part-{path.name}")
     try:
@@ -59,9 +92,11 @@ def restore(model, path):
     """Loads weights and the optimiser's state from `path` into a compiled `model`."""
     model.optimizer.build(model.trainable_variables)
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras' when it skips an optimiser
+            model.load_weights(path)
     except Exception as error:
         raise ValueError(
             f"{path} does not fit this model: {error}\n"
-            "Was the run begun with another network? Choose a new log_dir, or delete this one."
+            "Was the run begun with another network or optimiser? Then choose a new log_dir."
         ) from error

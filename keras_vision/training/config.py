@@ -18,7 +18,9 @@ class TrainConfig:
     steps_per_epoch: batches until the next checkpoint and validation; `len` of a BatchData is one
         pass over its dataset.
     max_epoch: the run is over after this many epochs, those before a kill counted in.
-    callbacks: Keras callbacks, such as `InferenceRunner` and `PictureWriter`.
+    callbacks: Keras callbacks, such as `InferenceRunner` and `PictureWriter`, called in this
+        order; a `ModelSaver` is appended where there is none. What they remember is not resumed:
+        after a kill, `EarlyStopping` and `ReduceLROnPlateau` count from zero.
     log_dir: folder of the run: checkpoints, history.csv, TensorBoard events.
     seed: of weights, shuffling and dropout; the same seed gives the same run.
     precision: a Keras dtype policy, "float32", "mixed_bfloat16" or "mixed_float16".
@@ -44,7 +46,8 @@ class TrainConfig:
                 "TrainConfig.dataflow must be a BatchData, or a function (first_step, seed) -> "
                 f"endless tf.data.Dataset; got a {type(self.dataflow).__name__}"
             )
-        if self.steps_per_epoch < 1:
+        if not isinstance(self.steps_per_epoch, int) or self.steps_per_epoch < 1:
             raise ValueError(
-                f"TrainConfig.steps_per_epoch must be 1 at least, got {self.steps_per_epoch}"
+                "TrainConfig.steps_per_epoch must be a whole number, 1 at least; "
+                f"got {self.steps_per_epoch}"
             )

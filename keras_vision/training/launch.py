@@ -15,10 +15,11 @@ from keras_vision.training.callbacks import (
     Log,
     ModelSaver,
     StopOnNaN,
+    WholeEpochs,
     say,
 )
-from keras_vision.training.checkpoints import finished, restore
-from keras_vision.training.machines import OwnCopy, agree_on, copy_of
+from keras_vision.training.checkpoints import finished, restore, same_as_begun
+from keras_vision.training.machines import HandBack, OwnCopy, agree_on, copy_of
 from keras_vision.training.strategy import agree_with_one, default_strategy, is_of_keras
 from keras_vision.training.table import variable_table
 
@@ -31,18 +32,25 @@ def launch(config, strategy=None):
 
     strategy: of `tf.distribute`, or `keras.distribution.DataParallel` on the JAX backend; by
         default what uses all GPUs, under JAX those of all machines.
-    Raises FloatingPointError when the loss is no number any more, RuntimeError when another run
-    is at work in `log_dir`, and OSError when a checkpoint cannot be written.
+    Raises FloatingPointError when the loss or the weights are no numbers any more, RuntimeError
+    when another run is at work in `log_dir`, ValueError where the run there was begun with another
+    model or other settings, and OSError when a checkpoint cannot be written.
     """
     log_dir = Path(config.log_dir)
     log_dir.mkdir(parents=True, exist_ok=True)
     strategy = strategy or default_strategy()
-    build = partial(built, config.model, config.seed, config.precision)
+    shared = is_of_keras(strategy)
     with only_run_in(log_dir), tf.summary.create_file_writer(str(log_dir)).as_default():
+        same_as_begun(
+            log_dir,
+            seed=config.seed,
+            precision=config.precision,
+            steps_per_epoch=config.steps_per_epoch,
+        )
         first_epoch, checkpoint = finished(log_dir, config.steps_per_epoch)
-        shared = is_of_keras(strategy)
         if shared:
             agree_on(first_epoch)
+        build = partial(built, config.model, config.seed, config.precision)
         with strategy.scope():
             model = build()
             print(variable_table(model), flush=True)
@@ -50,23 +58,21 @@ def launch(config, strategy=None):
             if checkpoint:
                 restore(model, checkpoint)
                 say(f"Resuming from {checkpoint}, epoch {first_epoch} is done")
-        own = copy_of(model, build()) if shared else model
         if first_epoch >= config.max_epoch:
             say(f"{log_dir} has {first_epoch} epochs already: raise max_epoch to go on")
-            return own
+        own = copy_of(model, build()) if shared else model
         dataset = config.dataflow(first_epoch * config.steps_per_epoch, config.seed)
         model.steps_per_execution = largest_divisor(
             config.steps_per_epoch, model.steps_per_execution
         )
         agree_with_one(model, dataset, strategy)
-        within = [Log(), StopOnNaN(), FreshRandomness(config.seed)]
-        if shared:
-            within.append(OwnCopy(own, strategy))
-        between = [*config.callbacks, History()]
-        if not any(isinstance(callback, ModelSaver) for callback in between):
-            between.insert(0, ModelSaver())
+        between = with_saver_and_history(config.callbacks)
         callbacks = keras.callbacks.CallbackList(
-            [*within, *between],
+            [
+                *(Log(), StopOnNaN(), WholeEpochs()),
+                *([OwnCopy(own, strategy), *between, HandBack(own)] if shared else between),
+                FreshRandomness(config.seed),
+            ],
             add_history=True,
             model=model,
             epochs=config.max_epoch,
@@ -90,7 +96,13 @@ def launch(config, strategy=None):
             raise KeyboardInterrupt(
                 f"Stopped. To go on, run again with log_dir {log_dir}"
             ) from None
-        return own
+        return copy_of(model, own) if shared else model
+
+
+def with_saver_and_history(callbacks):
+    """Callbacks run in their order: what a checkpoint should hold must be done before it."""
+    saver = any(isinstance(callback, ModelSaver) for callback in callbacks)
+    return [*callbacks, *([] if saver else [ModelSaver()]), History()]
 
 
 @contextmanager
@@ -111,9 +123,15 @@ def built(model, seed, precision):
     keras.config.set_dtype_policy(precision)
     try:
         keras.utils.set_random_seed(seed)
-        return model()
+        network = model()
     finally:
         keras.config.set_dtype_policy(before)
+    if not (network.built and network.compiled):
+        raise ValueError(
+            f"TrainConfig.model returned a {type(network).__name__} that is not "
+            f"{'compiled: call compile()' if network.built else 'built: give it a keras.Input'}"
+        )
+    return network
 
 
 def largest_divisor(number, limit):

@@ -34,13 +34,28 @@ class OwnCopy(keras.callbacks.Callback):
         copy_of(self.model, self.own)
 
 
-def copy_of(model, own):
-    """Returns `own` with the weights of `model` and the state of its optimiser."""
+class HandBack(keras.callbacks.Callback):
+    """What callbacks have done to `own`, such as lower its learning rate, goes to the model."""
+
+    def __init__(self, own):
+        super().__init__()
+        self.own = own
+
+    def on_epoch_begin(self, epoch, logs=None):
+        copy_of(self.own, self.model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        copy_of(self.own, self.model)
+        self.model.stop_training |= self.own.stop_training
+
+
+def copy_of(model, target):
+    """Returns `target` with the weights of `model` and the state of its optimiser."""
     if model.optimizer.built:
-        own.optimizer.build(own.trainable_variables)
-    for mine, shared in zip(state(own), state(model), strict=True):
-        mine.assign(keras.ops.convert_to_numpy(shared))
-    return own
+        target.optimizer.build(target.trainable_variables)
+    for mine, its in zip(state(target), state(model), strict=True):
+        mine.assign(keras.ops.convert_to_numpy(its))
+    return target
 
 
 def state(model):

@@ -5,6 +5,8 @@ from types import MethodType
 import keras
 import tensorflow as tf
 
+from keras_vision.training.callbacks import say
+
 
 def default_strategy():
     """What uses all devices: MirroredStrategy, under JAX DataParallel; none where there is one."""
@@ -33,12 +35,37 @@ def agree_with_one(model, dataset, strategy):
         )
     if by_keras:
         return  # it trains as if there were one device
+    if model.optimizer.gradient_accumulation_steps:
+        raise ValueError(
+            "gradient_accumulation_steps does not work with several replicas: leave it out, and "
+            "use a larger batch or one device."
+        )
     model.steps_per_execution, model.jit_compile = 1, False  # fail there: keras issue 19246
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True  # else each share would be normalised by itself
-        if type(layer) is keras.layers.Dropout and not layer.noise_shape:
+        if is_plain_dropout(layer):
             layer.call = MethodType(dropout_as_one, layer)  # else all shares would get one mask
+    for difference in differences(model):
+        say(f"{replicas} replicas will not train as one: {difference}")
+
+
+def differences(model):
+    """What replicas do otherwise than one device, a line each."""
+    for name in ("clipnorm", "clipvalue", "global_clipnorm"):
+        if getattr(model.optimizer, name):
+            yield f"each clips the gradients of its own share ({name})"
+    for layer in model._flatten_layers():
+        draws = any(isinstance(v, keras.random.SeedGenerator) for v in vars(layer).values())
+        if draws and not layer._layers and not is_plain_dropout(layer):
+            yield f"all draw the same random numbers in {layer.name}, a {type(layer).__name__}"
+    for loss in keras.tree.flatten(model.loss):
+        if getattr(loss, "reduction", None) == "mean_with_sample_weight":
+            yield "each divides by the weights of its own share (mean_with_sample_weight)"
+
+
+def is_plain_dropout(layer):
+    return type(layer) is keras.layers.Dropout and not layer.noise_shape
 
 
 def dropout_as_one(self, inputs, training=False):

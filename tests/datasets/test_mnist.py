@@ -94,7 +94,16 @@ def test_swapped_files_are_named(folder):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\0\0\x08\x03\0", idx(X)[:-1], b"<html>", idx(X) + b"\0"]
+    "content",
+    [
+        b"",
+        b"\0\0\x08",
+        b"\0\0\x08\x03\0",
+        idx(X)[:-1],
+        b"<html>",
+        idx(X) + b"\0",
+        b"\0\0\x08" + 999 * b"\x7f",
+    ],
 )
 def test_broken_idx_is_named(folder, content):
     path = folder / "t10k-images-idx3-ubyte"
@@ -135,6 +144,12 @@ def test_cut_npz_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"mnist\.npz has no whole array"):
         mnist.load("train", path)
+
+
+def test_what_is_no_archive_is_named(tmp_path):
+    np.save(tmp_path / "mnist.npy", X)
+    with pytest.raises(ValueError, match=r"mnist\.npy has no whole array"):
+        mnist.load("train", tmp_path / "mnist.npy")
 
 
 def test_missing(tmp_path):

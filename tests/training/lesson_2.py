@@ -34,7 +34,12 @@ def main(log_dir, max_epoch):
         TrainConfig(
             model=model,
             dataflow=BatchData(mnist.load("train", mnist.SUBSET), 128),
-            callbacks=[InferenceRunner(test)],
+            callbacks=[
+                InferenceRunner(test),
+                keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3 / (epoch + 1)),
+                # Stops after the second epoch.
+                keras.callbacks.EarlyStopping("loss", patience=1, baseline=0.0),
+            ],
             steps_per_epoch=10,
             max_epoch=int(max_epoch),
             log_dir=log_dir,

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_vision.training import BatchData, InferenceRunner, TrainConfig, launch
+from keras_vision.training import BatchData, InferenceRunner, ModelSaver, TrainConfig, launch
 
 
 class Kill(keras.callbacks.Callback):
@@ -57,6 +57,7 @@ def main(log_dir, max_epoch, hook, step):
         steps_per_epoch=6,
         max_epoch=max_epoch,
         callbacks=[
+            ModelSaver(),
             InferenceRunner(BatchData(data, 8, remainder=True, example=pair)),
             Kill(hook, step),
         ],

@@ -13,7 +13,8 @@ DATASET = tf.data.Dataset.range(4)
         ({"model": keras.Sequential()}, TypeError, r"a function that.*a Sequential"),
         ({"model": "resnet"}, TypeError, "function that returns a compiled model.*got a str"),
         ({"dataflow": DATASET}, TypeError, "must be a BatchData, or a function.*RangeDataset"),
-        ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch must be 1 at least, got 0"),
+        ({"steps_per_epoch": 0}, ValueError, r"steps_per_epoch must be a whole.*got 0"),
+        ({"steps_per_epoch": 2.0}, ValueError, r"steps_per_epoch must be a whole.*got 2\.0"),
     ],
 )
 def test_what_a_run_cannot_be_made_of(change, error, message):

@@ -198,10 +198,134 @@ def test_another_network_or_another_epoch_length_is_refused(config):
         model.compile("sgd", "mse")
         return model
 
-    with pytest.raises(ValueError, match=r"model-12\.keras does not fit this model"):
-        launch(replace(config, model=wider, max_epoch=9))
-    with pytest.raises(ValueError, match="no multiple of steps_per_epoch=5"):
-        launch(replace(config, steps_per_epoch=5, max_epoch=9))
+    def other_optimizer():
+        return linear(keras.optimizers.schedules.ExponentialDecay(0.1, 3, 0.5))
+
+    for model in (wider, other_optimizer):
+        with pytest.raises(ValueError, match=r"model-12\.keras does not fit this model"):
+            launch(replace(config, model=model, max_epoch=9))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "begun with seed=0, which is now seed=1: set it as it was"),
+        ({"steps_per_epoch": 6}, "begun with steps_per_epoch=3, which is now steps_per_epoch=6"),
+        ({"precision": "mixed_bfloat16"}, "precision=float32, .* precision=mixed_bfloat16"),
+    ],
+)
+def test_other_settings_than_the_runs_are_refused(config, change, message):
+    launch(replace(config, max_epoch=2))
+    with pytest.raises(ValueError, match=message):
+        launch(replace(config, **change))
+    assert list(checkpoints(config.log_dir)) == [3, 6]
+
+
+@pytest.mark.parametrize("content", ["", "epoch,glob", "epoch,global_step\n1,x\n"])
+def test_a_spoilt_history_is_named(config, content):
+    launch(replace(config, max_epoch=2))
+    (config.log_dir / "history.csv").write_text(content)
+    with pytest.raises(ValueError, match=r"history\.csv is not the history of a run"):
+        launch(config)
+
+
+def compiled(optimizer, loss="mse", **options):
+    model = linear()
+    model.compile(optimizer, loss, **options)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "precision"),
+    [
+        (lambda: keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), "float32"),
+        (lambda: keras.optimizers.SGD(1e-9), "mixed_float16"),  # skips what its scale overflows
+        (lambda: keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), "float32"),
+    ],
+)
+def test_optimizers_that_do_more_than_one_update_a_step_are_resumed(config, optimizer, precision):
+    config = replace(config, model=lambda: compiled(optimizer()), precision=precision)
+    config = replace(config, dataflow=lambda *_: dataflow(y=X[:, :1] * 1e3))
+    whole, parts = config, replace(config, log_dir=config.log_dir / "parts")
+    weights = launch(whole).get_weights()
+    launch(replace(parts, max_epoch=2))
+    assert list(checkpoints(parts.log_dir)) == [3, 6]
+    for model in (launch(parts), launch(parts)):  # the second has nothing left to do
+        np.testing.assert_array_equal(model.get_weights()[0], weights[0])
+    assert pd.read_csv(parts.log_dir / "history.csv")["global_step"].tolist() == [3, 6, 9, 12]
+
+
+def test_weights_of_nan_are_not_saved(config):
+    """Their loss was finite yet: the last update of the epoch made them so."""
+
+    def loss(y, prediction):
+        return keras.ops.sqrt(keras.ops.abs(y - y) * prediction) + (y - prediction) ** 2
+
+    config = replace(config, model=lambda: compiled("sgd", loss), steps_per_epoch=1)
+    message = r"fc/kernel is not finite after step 1\. Last good model: none yet"
+    with pytest.raises(FloatingPointError, match=message):
+        launch(config)
+    assert not checkpoints(config.log_dir)
+
+
+class Halt(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = batch == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*input ran out of data")
+@pytest.mark.parametrize(
+    "change", [{"callbacks": [Halt()]}, {"dataflow": lambda *_: dataflow().take(2)}]
+)
+def test_part_of_an_epoch_is_none(config, change):
+    with pytest.raises(RuntimeError, match=r"ended after 2 of 3 steps\. The dataflow must"):
+        launch(replace(config, **change))
+    assert not checkpoints(config.log_dir)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: keras.Model(*[keras.Input((4,))] * 2), "a Functional that is not compiled"),
+        (lambda: keras.Sequential([keras.layers.Dense(1)]), "Sequential that is not built: give"),
+    ],
+)
+def test_models_that_cannot_be_trained_are_refused(config, model, message):
+    with pytest.raises(ValueError, match=message):
+        launch(replace(config, model=model))
+
+
+def test_one_kept_checkpoint_survives_two_kills(config):
+    config = replace(config, callbacks=[ModelSaver(keep=1)])
+    launch(replace(config, max_epoch=2))
+    newest = config.log_dir / "model-6.keras"
+    (config.log_dir / "model-9.keras").write_bytes(newest.read_bytes())  # a kill before its row
+    with pytest.raises(RuntimeError):
+        launch(replace(config, callbacks=[*config.callbacks, Halt()]))
+    assert newest.exists()
+
+
+def test_a_metric_of_several_values(config):
+    launch(
+        replace(
+            config,
+            max_epoch=1,
+            model=lambda: linear(metrics=[keras.metrics.F1Score(threshold=0.5)]),
+        )
+    )
+    assert "f1_score_0" in pd.read_csv(config.log_dir / "history.csv")
+
+
+def test_several_inference_runners(config):
+    data = tf.data.Dataset.from_tensor_slices({"image": X, "label": X[:, :1]})
+    first, second = (BatchData(data.take(n), 5, remainder=True) for n in (24, 3))
+    runners = [InferenceRunner(first), InferenceRunner(second, "few")]
+    launch(replace(config, max_epoch=1, callbacks=runners))
+    history = pd.read_csv(config.log_dir / "history.csv")
+    assert history["validation_loss"][0] != history["few_loss"][0]
+    twice = replace(config, log_dir=config.log_dir / "twice", callbacks=runners[:1] * 2)
+    with pytest.raises(ValueError, match="validation_loss is logged twice: give each"):
+        launch(twice)
 
 
 def test_bars_on_a_terminal(config, capsys, monkeypatch):
@@ -311,3 +435,33 @@ def test_two_replicas_take_single_steps(config, two_replicas):
     config = replace(config, model=lambda: linear(steps_per_execution=3, jit_compile=True))
     assert launch(config, two_replicas).steps_per_execution == 1
     assert pd.read_csv(config.log_dir / "history.csv")["global_step"].tolist() == [3, 6, 9, 12]
+
+
+def noisy():
+    inputs = keras.Input((4,))
+    x = keras.layers.GaussianNoise(0.1, name="noise")(keras.layers.Dropout(0.5)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1)(x))
+    loss = keras.losses.MeanSquaredError("mean_with_sample_weight")
+    model.compile(keras.optimizers.SGD(0.1, clipnorm=1.0), loss)
+    return model
+
+
+def test_what_replicas_do_otherwise_is_said(config, two_replicas, capsys):
+    launch(replace(config, model=noisy, max_epoch=1))
+    assert "will not train as one" not in capsys.readouterr().out
+    config = replace(config, log_dir=config.log_dir / "two", max_epoch=1)
+    launch(replace(config, model=noisy), two_replicas)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "will not train" in line]
+    assert len(lines) == 3
+    for line, word in zip(lines, ("(clipnorm)", "noise, a GaussianNoise", "weight)"), strict=True):
+        assert "2 replicas will not train as one: " in line
+        assert word in line
+    with pytest.raises(ValueError, match="gradient_accumulation_steps does not work with several"):
+        launch(
+            replace(
+                config,
+                model=lambda: compiled(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)),
+                log_dir=config.log_dir / "accumulating",
+            ),
+            two_replicas,
+        )

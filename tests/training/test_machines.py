@@ -67,9 +67,9 @@ def weights(log_dir, step):
 @pytest.mark.multiprocess
 def test_two_machines_train_what_one_would(tmp_path):
     one, *two = (tmp_path / name for name in ("one", "0", "1"))
-    output(start([RUN, one, 2]))
+    output(start([RUN, one, 3]))
     together(*([RUN, log_dir, 1] for log_dir in two))
-    printed = together(*([RUN, log_dir, 2] for log_dir in two))
+    printed = together(*([RUN, log_dir, 3] for log_dir in two))
     assert all("epoch 1 is done" in text for text in printed)
     expected, history = weights(one, 20), pd.read_csv(one / "history.csv")
     assert sum(array.size for array in expected.values()) > 3 * 836_522  # Adam's moments, too
