@@ -89,8 +89,7 @@ def save(model, path):
 
 
 def restore(model, path):
-    """Loads weights and the optimiser's state from `path` into a compiled `model`."""
-    model.optimizer.build(model.trainable_variables)
+    """Loads weights and the optimiser's state from `path` into `model`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # Keras' when it skips an optimiser

@@ -131,6 +131,7 @@ def built(model, seed, precision):
             f"TrainConfig.model returned a {type(network).__name__} that is not "
             f"{'compiled: call compile()' if network.built else 'built: give it a keras.Input'}"
         )
+    network.optimizer.build(network.trainable_variables)  # to be restored and copied
     return network
 
 

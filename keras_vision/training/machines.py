@@ -51,8 +51,6 @@ class HandBack(keras.callbacks.Callback):
 
 def copy_of(model, target):
     """Returns `target` with the weights of `model` and the state of its optimiser."""
-    if model.optimizer.built:
-        target.optimizer.build(target.trainable_variables)
     for mine, its in zip(state(target), state(model), strict=True):
         mine.assign(keras.ops.convert_to_numpy(its))
     return target

@@ -33,6 +33,7 @@ def test_shares_of_a_batch_get_shares_of_one_mask(two_replicas):
     x, inputs = np.ones((4, 50), "float32"), keras.Input((50,))
     with two_replicas.scope():
         model = keras.Model(inputs, keras.layers.Dropout(0.5, seed=0)(inputs))
+        model.compile("sgd", "mse")
     agree_with_one(model, BatchData(mnist.load("test", mnist.SUBSET), 4)(), two_replicas)
     masks = two_replicas.run(lambda: model(x[:2], training=True))
     first, second = (np.asarray(mask) for mask in two_replicas.experimental_local_results(masks))
