@@ -19,8 +19,9 @@ class TrainConfig:
         pass over its dataset.
     max_epoch: the run is over after this many epochs, those before a kill counted in.
     callbacks: Keras callbacks, such as `InferenceRunner` and `PictureWriter`, called in this
-        order; a `ModelSaver` is appended where there is none. What they remember is not resumed:
-        after a kill, `EarlyStopping` and `ReduceLROnPlateau` count from zero.
+        order: what changes the model comes before `ModelSaver`, which is appended where there is
+        none. What they remember is not resumed: after a kill, `EarlyStopping` and
+        `ReduceLROnPlateau` count from zero.
     log_dir: folder of the run: checkpoints, history.csv, TensorBoard events.
     seed: of weights, shuffling and dropout; the same seed gives the same run.
     precision: a Keras dtype policy, "float32", "mixed_bfloat16" or "mixed_float16".
