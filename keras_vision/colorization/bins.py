@@ -4,7 +4,7 @@ A colour (a, b) becomes a distribution over the bins of a 10-unit grid that sRGB
 predicted distribution becomes a colour again, and rare bins are made to count more.
 """
 
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 from keras import ops
@@ -63,12 +63,18 @@ def soft_encode(ab, neighbors=5, sigma=5.0):
     """
     table = candidates(neighbors)
     places = np.where(table[..., None] >= 0, CENTERS[table], 1e4)  # a filler is never near
+    rows = np.concatenate([places[..., 0], places[..., 1], table], axis=1)  # (cells, 3 C)
     ab = ops.clip(ops.cast(ab, "float32"), -EDGE, EDGE - 1e-3)
     cell = ops.cast((ab + EDGE) / CELL, "int32")  # (..., 2)
     cell = cell[..., 0] * round(2 * EDGE / CELL) + cell[..., 1]
-    offsets = ops.take(places.astype("float32"), cell, axis=0) - ab[..., None, :]
-    squares = ops.unstack(ops.sum(offsets**2, axis=-1), axis=-1)  # a list: one entry a candidate
-    indices = ops.unstack(ops.take(table, cell, axis=0), axis=-1)
+    # Lists with an entry (...) for each candidate, for work along a short last axis is slow.
+    columns = ops.unstack(ops.moveaxis(ops.take(rows.astype("float32"), cell, axis=0), -1, 0))
+    count = table.shape[1]
+    squares = [
+        ops.square(bin_a - ab[..., 0]) + ops.square(bin_b - ab[..., 1])
+        for bin_a, bin_b in zip(columns[:count], columns[count : 2 * count], strict=True)
+    ]
+    indices = columns[2 * count :]
     # The farthest bubbles to the end and drops out: on so few columns far cheaper than a sort.
     while len(squares) > neighbors:
         for i in range(len(squares) - 1):
@@ -78,9 +84,11 @@ def soft_encode(ab, neighbors=5, sigma=5.0):
             here, there = squares[i], squares[i + 1]
             squares[i], squares[i + 1] = ops.minimum(here, there), ops.maximum(here, there)
         squares.pop(), indices.pop()
-    weights = -ops.stack(squares, axis=-1) / (2 * sigma**2)  # their logarithms, up to a constant
-    weights = ops.exp(weights - ops.logsumexp(weights, axis=-1, keepdims=True))
-    return ops.stack(indices, axis=-1), weights
+    nearest = reduce(ops.minimum, squares)  # taken off, lest all weights of a far colour be 0
+    weights = [ops.exp((nearest - square) / (2 * sigma**2)) for square in squares]
+    total = sum(weights)
+    weights = ops.stack([weight / total for weight in weights], axis=-1)
+    return ops.cast(ops.stack(indices, axis=-1), "int32"), weights
 
 
 def distribution(indices, weights):
