@@ -33,7 +33,7 @@ from keras_vision.training import BatchData, InferenceRunner, PictureWriter, Tra
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
-def main(root=None, full=False, epochs=20, width=1 / 8, rate=2e-3, out="out/01_colorization"):
+def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_colorization"):
     # %% [markdown]
     # ## 1. Task
     # A grey photo goes in, its colours come out. In the colour space Lab, L is the lightness
