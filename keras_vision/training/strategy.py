@@ -35,7 +35,7 @@ def agree_with_one(model, dataset, strategy):
         )
     if by_keras:
         return  # it trains as if there were one device
-    if model.optimizer.gradient_accumulation_steps:
+    if inner(model.optimizer).gradient_accumulation_steps:
         raise ValueError(
             "gradient_accumulation_steps does not work with several replicas: leave it out, and "
             "use a larger batch or one device."
@@ -52,8 +52,10 @@ def agree_with_one(model, dataset, strategy):
 
 def differences(model):
     """What replicas do otherwise than one device, a line each."""
+    if inner(model.optimizer) is not model.optimizer:
+        yield "each looks for float16's overflow in its own share (mixed_bfloat16 has none)"
     for name in ("clipnorm", "clipvalue", "global_clipnorm"):
-        if getattr(model.optimizer, name):
+        if getattr(inner(model.optimizer), name):
             yield f"each clips the gradients of its own share ({name})"
     for layer in model._flatten_layers():
         draws = any(isinstance(v, keras.random.SeedGenerator) for v in vars(layer).values())
@@ -62,6 +64,11 @@ def differences(model):
     for loss in keras.tree.flatten(model.loss):
         if getattr(loss, "reduction", None) == "mean_with_sample_weight":
             yield "each divides by the weights of its own share (mean_with_sample_weight)"
+
+
+def inner(optimizer):
+    """The optimiser that Keras wraps for float16's loss scale, or the optimiser itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def is_plain_dropout(layer):
