@@ -1,9 +1,11 @@
-"""The one tf.data chain: raw dicts of a dataset -> batches that `model.fit` eats."""
+"""The one tf.data chain: the rows of a dataset -> batches that `model.fit` eats."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import tensorflow as tf
+
+from keras_vision.rows import Rows, elements
 
 
 def labelled(raw):
@@ -11,38 +13,48 @@ def labelled(raw):
     return raw["image"], raw["label"]
 
 
-def batches(dataset, example, batch_size, remainder=True):
-    """One pass in the dataset's own order: for validation, tests and `model.predict`.
+def batches(rows, example, batch_size, remainder=True):
+    """One pass over `Rows` in their own order: for validation, tests and `model.predict`.
 
     example: maps a raw dict to `(x, y)`, or to `(x, y, weight)`.
     remainder: whether what does not fill a batch comes as a smaller one.
     """
-    dataset = dataset.map(example, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(batch_size, drop_remainder=not remainder).prefetch(tf.data.AUTOTUNE)
+    return BatchData(rows, batch_size, remainder, example).in_order()
 
 
 @dataclass(frozen=True)
 class BatchData:
     """Batches of a dataset: shuffled and endless for `launch`, in order for `InferenceRunner`.
 
+    dataset: `Rows`, as the `load` functions of `keras_vision.datasets` return them.
     remainder: whether what does not fill a batch comes as a smaller one. Without it batches are
         always full, as replicas that average their losses need them.
     example: maps a raw dict to `(x, y)`, or to `(x, y, weight)`.
     augment: `(raw, seed) -> raw` with a seed (2,) of its own for each picture of each epoch, to
-        be used with `tf.image.stateless_random_*`.
-    shuffle: size of the shuffle buffer; 0 keeps the dataset's order.
+        be used with `tf.image.stateless_random_*`; `augment.by` makes one of Keras' layers.
+    shuffle: whether each pass has an order of its own, any of all orders of all rows. What the
+        rows stand for is read when its turn comes, so that nothing waits in memory.
+    mix: `(batch, seed) -> batch`, an augmentation of whole batches of what `example` gives.
 
     Raises ValueError where there is not a single batch.
     """
 
-    dataset: tf.data.Dataset
+    dataset: Rows
     batch_size: int
     remainder: bool = False
     example: Callable = labelled
     augment: Callable | None = None
-    shuffle: int = 10_000
+    shuffle: bool = True
+    mix: Callable | None = None
 
     def __post_init__(self):
+        if not isinstance(self.dataset, Rows):
+            raise TypeError(
+                "BatchData needs Rows, which a `load` of keras_vision.datasets returns, and "
+                f"Rows({{'image': images, 'label': labels}}) makes; got a "
+                f"{type(self.dataset).__name__}. Batches of another kind go to launch as a "
+                "function (first_step, seed) -> endless tf.data.Dataset."
+            )
         if self.batch_size < 1 or not len(self):
             raise ValueError(
                 f"{len(self.dataset)} examples make no batch of {self.batch_size}: use another "
@@ -56,7 +68,13 @@ class BatchData:
 
     def in_order(self):
         """One pass in the dataset's own order, not augmented."""
-        return batches(self.dataset, self.example, self.batch_size, self.remainder)
+
+        def prepared(raw, place):
+            return self.example(raw)
+
+        order = tf.range(self.rows_of_a_pass, dtype=tf.int64)
+        one_pass = elements(self.dataset, prepared, order, self.batch_size, self.remainder)
+        return one_pass.prefetch(tf.data.AUTOTUNE)
 
     def __call__(self, first_step=0, seed=0):
         """Endless batches from step `first_step` on.
@@ -67,16 +85,35 @@ class BatchData:
         passes, steps = divmod(first_step, len(self))
 
         def one_pass(number):
-            # The seed of this function's graph, whatever the program's is. Never 0: then
-            # TensorFlow would have to know the number while it builds the graph.
-            tf.random.set_seed(seed + 1)
-            data = self.dataset
+            key = tf.stack([tf.constant(seed, tf.int64), number])
+            order = tf.range(len(self.dataset), dtype=tf.int64)
             if self.shuffle:
-                data = data.shuffle(self.shuffle, seed=number, reshuffle_each_iteration=False)
-            if self.augment:
-                seeds = tf.data.Dataset.random(seed=number).batch(2)
-                data = tf.data.Dataset.zip(data, seeds).map(self.augment, tf.data.AUTOTUNE)
-            return batches(data, self.example, self.batch_size, self.remainder)
+                order = tf.random.experimental.stateless_shuffle(order, key)
+            first = tf.where(number == passes, tf.constant(steps, tf.int64), 0)
+            order = order[first * self.batch_size : self.rows_of_a_pass]
+            return self.batches(order, first, key)
 
         numbers = tf.data.Dataset.counter(passes)
-        return numbers.flat_map(one_pass).skip(steps).prefetch(tf.data.AUTOTUNE)
+        return numbers.flat_map(one_pass).prefetch(tf.data.AUTOTUNE)
+
+    def batches(self, order, first, key):
+        """The batches of one pass from number `first` on; `key` is the seed (2,) of the pass."""
+
+        def prepared(raw, place):
+            if self.augment:
+                raw = self.augment(raw, tf.random.fold_in(key, place))
+            return self.example(raw)
+
+        size = self.batch_size
+        data = elements(self.dataset, prepared, order, size, self.remainder, first * size)
+        if not self.mix:
+            return data
+        return data.enumerate(first).map(
+            # Negative numbers, which no picture of the pass has.
+            lambda step, batch: self.mix(batch, tf.random.fold_in(key, -1 - step)),
+            tf.data.AUTOTUNE,
+        )
+
+    @property
+    def rows_of_a_pass(self):
+        return min(len(self) * self.batch_size, len(self.dataset))

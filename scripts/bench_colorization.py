@@ -175,7 +175,7 @@ def read_ours(data, count, inputs):
     from keras_vision.colorization.data import pair
     from keras_vision.datasets import tiny_imagenet
 
-    batches = pipeline.batches(tiny_imagenet.load("train", data).take(count), pair, BATCH)
+    batches = pipeline.batches(tiny_imagenet.load("train", data).select(slice(count)), pair, BATCH)
     return lambda: sum(1 for _ in batches)
 
 

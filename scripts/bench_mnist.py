@@ -81,7 +81,7 @@ def run_ours(root, folder, precision, callbacks, seed=0):
         )
         return model
 
-    train = BatchData(mnist.load("train", root), BATCH, shuffle=60_000)
+    train = BatchData(mnist.load("train", root), BATCH)
     test = BatchData(mnist.load("test", root), 256, remainder=True)
     config = TrainConfig(
         model,

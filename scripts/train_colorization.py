@@ -51,13 +51,13 @@ def main():
     parser.add_argument("--precision", default="float32")
     args = parser.parse_args()
 
-    photos = tiny_imagenet.load("train", args.data, seed=0)
+    photos = tiny_imagenet.load("train", args.data)
     prior = bins.estimate_prior(pipeline.batches(photos, data.pair, 256))
     args.out.mkdir(parents=True, exist_ok=True)
     np.save(args.out / "prior.npy", prior)
     validation = tiny_imagenet.load("val", args.data)
     shown = np.stack([raw["image"] for raw in validation.shuffle(2000, 0).take(12)])
-    train = BatchData(photos, args.batch_size, example=data.pair, augment=data.zoom, shuffle=2000)
+    train = BatchData(photos, args.batch_size, example=data.pair, augment=data.zoom)
     launch(
         TrainConfig(
             model=partial(

@@ -3,11 +3,11 @@ import pytest
 import tensorflow as tf
 
 from keras_vision import pipeline
-from keras_vision.pipeline import BatchData
+from keras_vision.pipeline import BatchData, Rows
 
 
 def numbers(count):
-    return tf.data.Dataset.range(count).map(lambda i: {"number": i})
+    return Rows({"number": np.arange(count)})
 
 
 def pair(raw):
@@ -27,7 +27,7 @@ def test_batches_are_one_pass_in_order():
 
 
 def test_an_epoch_has_every_element_once_and_full_batches():
-    stream = BatchData(numbers(11), 3, example=pair, shuffle=11)
+    stream = BatchData(numbers(11), 3, example=pair)
     for epoch in range(3):
         seen = np.ravel(firsts(stream(3 * epoch), 3))
         assert len(set(seen)) == 9
@@ -44,12 +44,12 @@ def test_epochs_differ_and_repeat_with_the_seed():
 
 
 def test_a_later_start_continues_the_same_stream():
-    stream = BatchData(numbers(12), 4, example=pair, augment=noisy, shuffle=5)
+    stream = BatchData(numbers(12), 4, example=pair, augment=noisy)
     assert firsts(stream(7), 3) == firsts(stream(), 10)[7:]
 
 
 def test_without_shuffling_the_order_stays():
-    stream = BatchData(numbers(5), 2, example=pair, shuffle=0)
+    stream = BatchData(numbers(5), 2, example=pair, shuffle=False)
     assert firsts(stream(), 4) == [[0, 1], [2, 3], [0, 1], [2, 3]]
 
 
@@ -71,7 +71,7 @@ def test_in_order_leaves_pictures_alone():
 
 
 def test_labelled_is_the_default():
-    digits = tf.data.Dataset.from_tensors({"image": [[7]], "label": 3, "name": "seven"})
+    digits = Rows({"image": [[[7]]], "label": [3], "name": ["seven"]})
     ((image, label),) = BatchData(digits, 1).in_order().as_numpy_iterator()
     assert (image.tolist(), label.tolist()) == ([[[7]]], [3])
 
@@ -80,3 +80,41 @@ def test_labelled_is_the_default():
 def test_no_batch_at_all(size):
     with pytest.raises(ValueError, match=f"3 examples make no batch of {size}: use another"):
         BatchData(numbers(3), size, example=pair)
+
+
+def test_every_row_is_drawn_from_all_of_them():
+    """Sorted by class as they are, the first batches see them all; no epoch is like another."""
+    flow = BatchData(Rows({"number": np.arange(20_000) // 100}), 128, example=pair)
+    first, later = (np.ravel(firsts(flow(step), 10)) for step in (0, len(flow)))
+    assert len(set(first)) > 195
+    assert abs(np.corrcoef(first[:-1], first[1:])[0, 1]) < 0.1
+    assert abs(np.corrcoef(first, later)[0, 1]) < 0.1
+
+
+def test_nothing_is_read_before_its_turn():
+    seen = []
+
+    def read(row):
+        tf.py_function(lambda number: seen.append(int(number)), [row["number"]], [])
+        return row
+
+    flow = BatchData(Rows({"number": np.arange(100_000)}, read), 4, example=pair)
+    firsts(flow(), 2)
+    assert len(seen) < 500
+
+
+def test_mix_has_a_seed_of_its_own_for_every_batch():
+    def mix(batch, seed):
+        return *batch, tf.random.stateless_uniform((), seed)
+
+    def drawn(first_step, count):
+        flow = BatchData(numbers(6), 2, example=pair, mix=mix)
+        return [float(x) for *_, x in flow(first_step).take(count)]
+
+    assert len(set(drawn(0, 9))) == 9
+    assert drawn(4, 5) == drawn(0, 9)[4:]
+
+
+def test_other_datasets_are_told_what_to_do():
+    with pytest.raises(TypeError, match=r"needs Rows.*got a _?RangeDataset.*go to launch"):
+        BatchData(tf.data.Dataset.range(3), 1)

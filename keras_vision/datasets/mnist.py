@@ -5,11 +5,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from keras_vision.datasets import check_split
+from keras_vision.rows import Rows
 
 # Every tenth digit of both splits, 6,000 and 1,000: `load(split, SUBSET)` needs no network.
 SUBSET = Path(__file__).parent / "digits" / "mnist_subset.npz"
 
+splits = ("train", "test")
 class_names = tuple("0123456789")
 
 PREFIXES = {"train": "train", "test": "t10k"}
@@ -24,7 +27,7 @@ each as it is or as .gz. root=None fetches it, root=mnist.SUBSET is built in."""
 
 
 def load(split, root=None):
-    """tf.data.Dataset of one raw dict a digit, in the files' order; its `len` is known.
+    """`Rows` of one raw dict a digit, in the files' order.
 
         image  uint8 (28, 28, 1), 0 is paper and 255 is ink
         label  int32 (), 0..9
@@ -38,13 +41,12 @@ def load(split, root=None):
     """
     images, labels = arrays(split, root)
     columns = {"image": images[..., None], "label": labels.astype("int32")}
-    return tf.data.Dataset.from_tensor_slices(columns)
+    return Rows(columns, class_names=class_names)
 
 
 def arrays(split, root=None):
     """(images uint8 (N, 28, 28), labels uint8 (N,)) of a split; for the rest see `load`."""
-    if split not in PREFIXES:
-        raise ValueError(f"no split {split!r}, expected train or test")
+    check_split(split, splits)
     if root is None:
         return fetched()[split]
     root = Path(root)

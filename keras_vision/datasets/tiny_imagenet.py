@@ -1,14 +1,22 @@
 """Tiny ImageNet (Stanford CS231n): 64x64 photos of 200 classes, one box each."""
 
 import os
-import warnings
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from keras_vision.datasets import check_split
+from keras_vision.rows import Rows
+
 SIZE = 64
+NAMES = Path(__file__).parent / "names" / "tiny_imagenet.txt"
+
+splits = ("train", "val", "test")
+# Words like "goldfish, Carassius auratus", in the order of the official labels.
+class_names = tuple(line.split("\t")[1] for line in NAMES.read_text().splitlines())
+
 LAYOUT = """
 Expected is the official layout, `root` being the folder tiny-imagenet-200:
     wnids.txt  words.txt
@@ -18,8 +26,8 @@ Expected is the official layout, `root` being the folder tiny-imagenet-200:
 Get it with: python scripts/download_tiny_imagenet.py DIR"""
 
 
-def load(split, root, skip_broken=False, seed=None):
-    """tf.data.Dataset of one raw dict a picture; its `len` is known.
+def load(split, root, skip_broken=False):
+    """`Rows` of one raw dict a picture, in the order of their names, class after class.
 
         image  uint8 (64, 64, 3), sRGB; grey files become RGB
         label  int32 (), line of wnids.txt counted from 0; -1 in the unlabelled test split
@@ -32,24 +40,34 @@ def load(split, root, skip_broken=False, seed=None):
     root: the folder tiny-imagenet-200, or a subset of it in the same layout.
     skip_broken: leave out the files that are not whole 64x64 JPEGs; one warning names them all.
         Costs as much as reading the split once, before this function returns.
-    seed: permutes the order, once. Without it the order is that of the names, class after class,
-        of which a shuffle buffer smaller than the split sees a few classes at a time.
 
     Raises FileNotFoundError or ValueError if the folder is not as expected. Reading a broken
     picture raises tf.errors.InvalidArgumentError with its name.
     """
-    readers = {"train": _train, "val": _val, "test": _test}
-    if split not in readers:
-        raise ValueError(f"no split {split!r}, expected one of {', '.join(readers)}")
+    check_split(split, splits)
     root = Path(root).absolute()  # the files are opened later, perhaps from another directory
-    rows = sorted(readers[split](root, wnids(root)))
-    if seed is not None:
-        rows = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
-    if skip_broken:
-        rows = _whole(rows, root)
-    if not rows:
+    ids = wnids(root)
+    found = sorted({"train": _train, "val": _val, "test": _test}[split](root, ids))
+    names, labels, boxes = zip(*found, strict=True) if found else ((), (), ())
+    columns = {
+        "name": np.array(names, "U"),
+        "label": np.array(labels, "int32"),
+        "box": np.array(boxes, "float32").reshape(-1, 4),
+    }
+
+    def read(row):
+        data = tf.io.read_file(tf.strings.join([str(root), row["name"]], "/"))
+        # As precise as Pillow, and as fast as the default; a cut file is an error.
+        image = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+        tf.debugging.assert_equal(tf.shape(image), (SIZE, SIZE, 3), f"not {SIZE}x{SIZE} pixels")
+        image.set_shape((SIZE, SIZE, 3))
+        return {"image": image, **row}
+
+    rows = Rows(columns, read, _words(root, ids))
+    rows = rows.whole() if skip_broken else rows
+    if not len(rows):
         raise FileNotFoundError(f"{root / split}: not one picture *.JPEG to read{LAYOUT}")
-    return _dataset(rows, root)
+    return rows
 
 
 def wnids(root):
@@ -63,9 +81,9 @@ def wnids(root):
     return ids
 
 
-def class_names(root):
-    """The words of each class, like "goldfish, Carassius auratus", in the order of the labels."""
-    ids, path = wnids(root), Path(root) / "words.txt"
+def _words(root, ids):
+    """The words of each class, in the order of `ids`."""
+    path = root / "words.txt"
     words = dict(_lines(path, "wnid words"))
     _refuse(set(ids) - set(words), f"{path}: no words for wnids of wnids.txt")
     return [words[wnid] for wnid in ids]
@@ -154,55 +172,3 @@ def _refuse(culprits, problem):
     if culprits:
         shown = ", ".join(sorted(culprits)[:5]) + (", ..." if len(culprits) > 5 else "")
         raise ValueError(f"{problem}: {shown}{LAYOUT}")
-
-
-def _whole(rows, root):
-    """The rows whose pictures can be read; a warning names the others."""
-    images = _images([name for name, _, _ in rows], root)
-    fitting = images.filter(lambda _, image: tf.reduce_all(tf.shape(image) == (SIZE, SIZE, 3)))
-    batches = fitting.map(lambda row, _: row).batch(1024).as_numpy_iterator()
-    whole = {int(row) for batch in batches for row in batch}
-    broken = [name for row, (name, _, _) in enumerate(rows) if row not in whole]
-    if broken:
-        problem = f"{len(broken)} of {len(rows)} pictures are not whole {SIZE}x{SIZE} JPEGs"
-        warnings.warn(f"{problem} and are left out: {', '.join(broken)}", stacklevel=3)
-    return [row for number, row in enumerate(rows) if number in whole]
-
-
-def _dataset(rows, root):
-    names, labels, boxes = zip(*rows, strict=True)
-    columns = (tf.constant(names), np.int32(labels), np.float32(boxes))
-    expected = tf.data.Dataset.from_tensor_slices(columns).enumerate()
-    # Should the last picture be broken, there is still something to pair it with.
-    end = tf.data.Dataset.from_tensors((np.int64(-1), np.zeros((SIZE, SIZE, 3), np.uint8)))
-    images = _images(names, root).concatenate(end)
-    raws = tf.data.Dataset.zip(expected, images).map(_raw)
-    return raws.apply(tf.data.experimental.assert_cardinality(len(rows)))
-
-
-def _images(names, root):
-    """Dataset of (row, image (H, W, 3)), without those that cannot be decoded.
-
-    The decoder's own error does not say which file it was. A gap in the rows lets `_raw` name it,
-    for a fifth more CPU time a picture; checking all files beforehand would double it.
-    """
-
-    def decode(row, name):
-        data = tf.io.read_file(tf.strings.join([str(root), name], "/"))
-        # As precise as Pillow, and as fast as the default; a cut file is an error.
-        return row, tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-
-    files = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string)).enumerate()
-    return files.map(decode, tf.data.AUTOTUNE, deterministic=True).ignore_errors()
-
-
-def _raw(expected, found):
-    """The raw dict of one row, provided that the next decoded image is the one of this row."""
-    (row, (name, label, box)), (found_row, image) = expected, found
-    problem = "cannot be read as JPEG (cut short, corrupt, gone); skip_broken=True leaves it out"
-    tf.debugging.Assert(found_row == row, [name, problem])
-    shape = tf.shape(image)
-    square = tf.reduce_all(shape == (SIZE, SIZE, 3))
-    tf.debugging.Assert(square, [name, f"is not {SIZE}x{SIZE} pixels, its shape is", shape])
-    image.set_shape((SIZE, SIZE, 3))
-    return {"image": image, "label": label, "box": box, "name": name}

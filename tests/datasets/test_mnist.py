@@ -157,7 +157,7 @@ def test_missing(tmp_path):
         mnist.load("train", tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"train-images-idx3-ubyte is missing"):
         mnist.load("train", tmp_path)
-    with pytest.raises(ValueError, match="no split 'val', expected train or test"):
+    with pytest.raises(ValueError, match="no split 'val', expected one of train, test"):
         mnist.load("val", tmp_path)
 
 

@@ -33,9 +33,16 @@ def test_crops_for_training_and_validation_share_no_pixel():
 
 
 def test_another_size():
-    assert samples.load("val", 32).element_spec["image"].shape == (32, 32, 3)
+    assert samples.load("val", size=32).element_spec["image"].shape == (32, 32, 3)
 
 
 def test_an_unknown_split():
-    with pytest.raises(ValueError, match="'train' or 'val', not 'test'"):
+    with pytest.raises(ValueError, match="no split 'test', expected one of train, val"):
         samples.load("test")
+
+
+def test_a_folder_of_ones_own(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no photo"):
+        samples.load("train", tmp_path)
+    (tmp_path / "mine.jpg").write_bytes((samples.FOLDER / "cat.jpg").read_bytes())
+    assert {raw["name"] for raw in samples.load("val", tmp_path).as_numpy_iterator()} == {b"mine"}
