@@ -1,6 +1,14 @@
-"""The package from a shell: `python -m keras_vision colorize *.jpg --out coloured/`."""
+"""The package from a shell: `python -m keras_vision colorize *.jpg --out coloured/`.
+
+What a verb needs to know lies with its task, in its `shell.py`:
+
+    WRITES             whether an answer is a picture, to be written to --out, or text
+    arguments(parser)  adds what this verb takes besides photos
+    start(args)        loads the model; returns the function from a photo's path to its answer
+"""
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -8,46 +16,77 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+VERBS = {
+    "classify": ("classification", "say what photos show"),
+    "colorize": ("colorization", "colour photos by nothing but their lightness"),
+}
+
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m keras_vision", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-    colorize = commands.add_parser("colorize", help="colour photos by nothing but their lightness")
-    colorize.set_defaults(run=run_colorize)
-    colorize.add_argument("photos", nargs="+", type=Path)
-    colorize.add_argument("--out", required=True, type=Path, help="folder for the coloured photos")
-    colorize.add_argument("--overwrite", action="store_true", help="replace what is there")
-    colorize.add_argument("--weights", default="tiny_imagenet", help="a shipped name, or a file")
-    colorize.add_argument("--temperature", type=float, default=0.38, help="0 vivid ... 1 greyish")
-    colorize.add_argument("--size", type=int, default=64, help="of the photos in training")
-    args = parser.parse_args(argv)
-    return args.run(args)
-
-
-def run_colorize(args):
-    """Colours each photo under its own name; returns the exit status, 1 if any photo failed."""
+    """Answers each photo; returns the exit status, 1 if one failed, or why none was tried."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
-    from keras_vision import colorization, images
-
+    args = parsed(sys.argv[1:] if argv is None else argv)
     # Photos of several sizes compile the network anew, of which TensorFlow warns.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    targets = [args.out / with_known_suffix(photo, images.FORMATS) for photo in args.photos]
     try:
-        check_targets(args, targets)
-        args.out.mkdir(parents=True, exist_ok=True)
-        model = colorization.build(weights=args.weights)
-    except (OSError, ValueError) as error:
+        targets = planned(args.photos, args.out, args.overwrite) if args.shell.WRITES else None
+        answer = args.shell.start(args)
+    except (ImportError, OSError, ValueError) as error:
         return f"keras_vision: {error}"
     failed = 0
-    for photo, target in zip(tqdm(args.photos, unit="photo"), targets, strict=True):
+    for number, photo in enumerate(tqdm(args.photos, unit="photo", delay=1, leave=False)):
         try:
-            coloured = colorization.colorize(model, photo, args.temperature, args.size)
-            images.save(target, coloured, args.overwrite)
+            deliver(answer(photo), photo, targets and targets[number], args)
         except (OSError, ValueError) as error:
             tqdm.write(f"keras_vision: {error}", file=sys.stderr)
             failed += 1
-    print(f"{len(targets) - failed} of {len(targets)} photos are in {args.out}")
+    if targets:
+        done = len(targets) - failed
+        print(printable(f"{done} of {len(targets)} photos are in {args.out}"))
     return int(failed > 0)
+
+
+def parsed(argv):
+    """The arguments; of all verbs only the one that was called is imported, as args.shell."""
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_vision", description=__doc__.splitlines()[0]
+    )
+    commands = parser.add_subparsers(required=True, metavar="verb", dest="verb")
+    for verb, (task, summary) in VERBS.items():
+        command = commands.add_parser(verb, help=summary, description=summary)
+        if verb not in argv[:1]:
+            continue
+        shell = importlib.import_module(f"keras_vision.{task}.shell")
+        command.set_defaults(shell=shell)
+        command.add_argument("photos", nargs="+", type=Path)
+        if shell.WRITES:
+            command.add_argument("--out", required=True, type=Path, help="folder for the answers")
+            command.add_argument("--overwrite", action="store_true", help="replace what is there")
+        shell.arguments(command)
+    return parser.parse_args(argv)
+
+
+def planned(photos, out, overwrite):
+    """A target in `out` for each photo. Refuses, before any work is done, what would lose one."""
+    from keras_vision import images
+
+    targets = {}
+    for photo in photos:
+        target = out / with_known_suffix(photo, images.FORMATS)
+        if target in targets:
+            raise ValueError(
+                f"{targets[target]} and {photo} would both become {target}: rename one of them."
+            )
+        targets[target] = photo
+        if os.path.exists(target):
+            if os.path.exists(photo) and os.path.samefile(photo, target):
+                raise ValueError(f"{photo} would be overwritten: choose another --out.")
+            if not overwrite:
+                raise FileExistsError(
+                    f"{target} exists already: choose another --out, or --overwrite."
+                )
+    out.mkdir(parents=True, exist_ok=True)
+    return list(targets)
 
 
 def with_known_suffix(photo, suffixes):
@@ -55,20 +94,25 @@ def with_known_suffix(photo, suffixes):
     return photo.name if photo.suffix.lower() in suffixes else f"{photo.stem}.png"
 
 
-def check_targets(args, targets):
-    """Refuses, before any work is done, what would lose a photo."""
-    for photo, target in zip(args.photos, targets, strict=True):
-        if target.exists() and not args.overwrite:
-            raise FileExistsError(
-                f"{target} exists already: choose another --out, or --overwrite."
-            )
-        if target.resolve() == photo.resolve():
-            raise ValueError(
-                f"{photo} would be overwritten by its coloured self: choose another --out."
-            )
-        if targets.count(target) > 1:
-            raise ValueError(f"Several of the photos would become {target}: rename one of them.")
+def deliver(answer, photo, target, args):
+    from keras_vision import images
+
+    if target:
+        images.save(target, answer, args.overwrite)
+    else:
+        tqdm.write(printable(f"{photo}: {answer}"))
+
+
+def printable(text):
+    """Names of files may hold bytes that are no text."""
+    return text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(
+        sys.stdout.encoding or "utf-8"
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("keras_vision: stopped; what is done stays.", file=sys.stderr)
+        os._exit(130)  # threads of TensorFlow would print tracebacks of their own

@@ -7,9 +7,11 @@ out: a ValueError, or the OSError that says it better (missing, existing, forbid
 
 import os
 import secrets
+import stat
 import threading
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -39,7 +41,8 @@ FORMATS = {
     ".bmp": ("BMP", {}),
 }
 
-_pillow_lock = threading.Lock()
+_quiet_lock = threading.Lock()
+_quiet = []  # one entry for each thread in which Pillow is at work, and the filters of before
 
 
 def read(image):
@@ -57,10 +60,27 @@ def read_all(images):
     """One photo, a batch (B, H, W, C), or an iterable of photos of mixed kinds and sizes -> a
     list of uint8 arrays (H, W, 3). Raises like `read`, and tells the position, counted from 1.
     """
+    return [reader(image, place)() for image, place in named(images)]
+
+
+def named(images):
+    """Yields (photo, place) of what `read_all` takes; the place is a beginning for errors."""
     if not holds_several(images):
-        return [read(images)]
+        yield images, ""
+        return
     of = f" of {len(images)}" if hasattr(images, "__len__") else ""
-    return [_read(image, f"image {i}{of}: ") for i, image in enumerate(images, 1)]
+    for number, image in enumerate(images, 1):
+        yield image, f"image {number}{of}: "
+
+
+def reader(image, place=""):
+    """A function without arguments that returns rgb uint8 (H, W, 3): a file is read when it is
+    called, by any thread; what else may change, or be closed, is read now.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return partial(_read, image, place)
+    rgb = _read(image, place)
+    return lambda: rgb
 
 
 def save(path, rgb, overwrite=False):
@@ -158,6 +178,8 @@ def _pixels(image):
 def _head(path, name):
     """The first bytes of a file; raises unless it is a readable file with content."""
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # opening it would wait for a writer
+            raise ValueError("it is a pipe; write it to a file first")
         with open(path, "rb") as file:
             head = file.read(16)
     except FileNotFoundError as error:
@@ -178,10 +200,7 @@ def _head(path, name):
 @contextmanager
 def _pillow(name, came):
     """Pillow at work on one photo: no warning gets out, and every failure is one ValueError."""
-    # catch_warnings swaps the filters of the whole process: two threads that leave it in the
-    # wrong order would silence the process for good.
-    with _pillow_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _silence():
         try:
             yield
         except MemoryError:  # says nothing about the photo
@@ -194,6 +213,28 @@ def _pillow(name, came):
             expected = f"expected a whole image that Pillow can read, {came} ({error})"
             fix = "get a new copy, or convert it to PNG"
             raise ValueError(f"{name}: {expected}; {fix}") from error
+
+
+@contextmanager
+def _silence():
+    """No warnings while any thread is in here.
+
+    catch_warnings swaps the filters of the whole process: of two threads that overlap, the later
+    one would bring back the silence of the earlier for good. So the last one restores them.
+    """
+    with _quiet_lock:
+        if not _quiet:
+            _quiet.append(warnings.catch_warnings())
+            _quiet[0].__enter__()
+            warnings.simplefilter("ignore")
+        _quiet.append(None)
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet.pop()
+            if len(_quiet) == 1:
+                _quiet.pop().__exit__(None, None, None)
 
 
 def _upright(image):

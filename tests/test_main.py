@@ -1,11 +1,16 @@
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vision.__main__ import main
+from keras_vision.__main__ import main, planned
+from keras_vision.datasets import mnist
 
 
 @pytest.fixture
@@ -51,8 +56,9 @@ def test_never_overwrites_unless_told(photos, tmp_path):
 
 def test_a_photo_is_never_replaced_by_its_coloured_self(photos, tmp_path):
     before = photos[0].read_bytes()
-    message = colorize(photos[0], "--out", tmp_path, "--overwrite")
-    assert "would be overwritten" in message
+    for options in ((), ("--overwrite",)):  # which must not be advised at first
+        message = colorize(photos[0], "--out", tmp_path, *options)
+        assert "would be overwritten: choose another --out" in message
     assert photos[0].read_bytes() == before
 
 
@@ -60,7 +66,7 @@ def test_two_photos_of_one_name(photos, tmp_path):
     (tmp_path / "other").mkdir()
     twin = tmp_path / "other" / "a.jpg"
     twin.write_bytes(photos[0].read_bytes())
-    assert "Several of the photos" in colorize(photos[0], twin, "--out", tmp_path / "out")
+    assert "would both become" in colorize(photos[0], twin, "--out", tmp_path / "out")
 
 
 def test_a_format_we_cannot_write_becomes_png(photos, tmp_path):
@@ -96,3 +102,91 @@ def test_from_a_shell(photos, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "1 of 1 photos are in out"
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120).returncode == 1
+
+
+def test_classify_prints_a_line_a_photo(tmp_path, capsys):
+    images, labels = mnist.arrays("test", mnist.SUBSET)
+    paths = [tmp_path / f"{number}.png" for number in range(2)]
+    for path, image in zip(paths, images, strict=False):
+        Image.fromarray(255 - image).save(path)
+    (tmp_path / "blank.png").write_bytes(b"")
+    assert main(["classify", *map(str, paths), str(tmp_path / "blank.png")]) == 1
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert [line.split("%")[0].split()[0] for line in lines] == [f"{path}:" for path in paths]
+    assert [int(line.split(": ")[1][0]) for line in lines] == labels[:2].tolist()
+    assert "blank.png" in captured.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--temperature", "nan"),
+        ("--temperature", "-1"),
+        ("--temperature", "5"),
+        ("--size", "0"),
+        ("--size", "-5"),
+    ],
+)
+def test_settings_out_of_range(photos, tmp_path, options):
+    message = colorize(*photos, "--out", tmp_path / "out", *options)
+    assert message.startswith(f"keras_vision: {options[0][2:]} must be")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_ten_thousand_names_are_checked_in_a_moment(tmp_path):
+    names = [Path(f"folder/{number}.jpg") for number in range(10_000)]
+    start = time.perf_counter()
+    assert len(planned(names, tmp_path / "out", False)) == 10_000
+    assert time.perf_counter() - start < 3
+
+
+def test_a_name_that_is_too_long_stops_no_other(photos, tmp_path, capsys):
+    long = tmp_path / ("x" * 255)
+    long.write_bytes(photos[1].read_bytes())  # as .png it would be longer than names may be
+    assert colorize(long, *photos, "--out", tmp_path / "out") == 1
+    assert "xxx" in capsys.readouterr().err
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_a_pipe_is_refused(photos, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert colorize(tmp_path / "pipe.png", photos[0], "--out", tmp_path / "out") == 1
+    assert "it is a pipe" in capsys.readouterr().err
+
+
+def test_names_that_are_no_text(photos, tmp_path, capsys):
+    assert colorize(photos[0], "--out", tmp_path / os.fsdecode(b"out\xff")) == 0
+    assert "1 of 1 photos are in" in capsys.readouterr().out
+
+
+def test_only_the_verb_that_is_called_is_imported():
+    code = """
+import sys
+from keras_vision.__main__ import parsed
+parsed(["classify", "a.png"])
+print([name for name in sys.modules if name.endswith(".shell")])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['keras_vision.classification.shell']"
+
+
+def test_ctrl_c_is_one_line(photos, tmp_path):
+    names = [tmp_path / f"{number}.jpg" for number in range(400)]
+    for name in names:
+        name.write_bytes(photos[0].read_bytes())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "keras_vision", "colorize", *names, "--out", tmp_path / "out"],
+        stderr=subprocess.PIPE,
+        text=True,
+        # Of a test run in the background the child would inherit that it ignores Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not list((tmp_path / "out").glob("*.jpg")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1] == "keras_vision: stopped; what is done stays."

@@ -1,36 +1,88 @@
 """Photos in, class names out."""
 
+import os
+from collections.abc import Iterator
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from keras import ops
-from tqdm import tqdm
+from PIL import Image
 
 from keras_vision import images
 from keras_vision.classification import digits
+from keras_vision.verbs import answers
 
-BATCH = 256
+BATCH = 32
 
 
-def classify(model, photos):
-    """Reads handwritten digits, each the crop of one, dark on light or light on dark.
+def classify(model, photos, names=None, prepare=None):
+    """Says of each photo what it most probably shows.
 
-    model: maps pictures (B, 28, 28, 1) in 0..255 to logits (B, classes), as `mnist_convnet`.
-    photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or a list of mixed sizes.
-    Returns a table with a row for each photo: `label` and its `probability`.
-    Raises ValueError for a photo that holds nothing but paper.
+    model: maps pictures (B, H, W, C) in 0..255 to logits (B, classes).
+    photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or an iterable of photos
+        of mixed kinds and sizes, which is read as it goes.
+    names: of the classes, such as a dataset's `class_names`; by default "0", "1", "2" ...
+    prepare: maps a photo, rgb uint8 (H, W, 3), to the model's picture (H, W, C). By default
+        `digits.from_photo` for models of (28, 28, 1), which read handwritten digits, and for
+        models of colour pictures `central` of their size, or of 224 pixels where any will do.
+
+    Returns a table with a row for each photo: `photo`, its path or its number; `label`, the
+    number of the class; `name`; and `probability`.
+    Raises ValueError where model, names or photos do not fit, as a photo of nothing but paper.
     """
-    rgb = images.read_all(photos)
-    logits = [np.zeros((0, model.output_shape[-1]), "float32")]  # there may be no photo
-    for start in tqdm(range(0, len(rgb), BATCH), desc="classify", delay=3, leave=False):
-        chunk = enumerate(rgb[start : start + BATCH], start + 1)
-        seen = [prepared(photo, f"photo {i} of {len(rgb)}") for i, photo in chunk]
-        logits.append(model.predict_on_batch(np.stack(seen)))
-    probabilities = ops.convert_to_numpy(ops.softmax(np.concatenate(logits)))
-    return pd.DataFrame({"label": probabilities.argmax(-1), "probability": probabilities.max(-1)})
+    prepare = prepare or preparation(model)
+    classes = model.output_shape[-1]
+    names = tuple(map(str, range(classes))) if names is None else tuple(names)
+    if len(names) != classes:
+        raise ValueError(f"expected names of {classes} classes, got {len(names)}")
+
+    def probabilities(_, logits):
+        return ops.convert_to_numpy(ops.softmax(ops.cast(logits, "float32")))
+
+    found = answers(
+        model, photos, lambda rgb: (prepare(rgb), None), probabilities, BATCH, "classify"
+    )
+    found = np.array(list(found)).reshape(-1, classes)
+    label = found.argmax(-1)
+    return pd.DataFrame(
+        {
+            "photo": titles(photos, len(found)),
+            "label": label,
+            "name": np.array(names, object)[label],
+            "probability": found.max(-1),
+        }
+    )
 
 
-def prepared(photo, name):
-    try:
-        return digits.from_photo(photo)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+def preparation(model):
+    """How photos are prepared for the model unless one says otherwise."""
+    shape = model.input_shape
+    if shape[1:] == (28, 28, 1):
+        return digits.from_photo
+    if len(shape) != 4 or shape[-1] != 3 or len(model.output_shape) != 2:
+        raise ValueError(
+            "expected a model from pictures (B, H, W, 3) to logits (B, classes), got one from "
+            f"{shape} to {model.output_shape}: say how photos become its input, prepare=..."
+        )
+    return partial(central, height=shape[1] or 224, width=shape[2] or 224)
+
+
+def central(rgb, height, width):
+    """The middle of a photo: 7/8 of what fits, as networks of ImageNet see theirs."""
+    scale = max(height / rgb.shape[0], width / rgb.shape[1]) * 8 / 7
+    rows, columns = height / scale, width / scale
+    left, top = (rgb.shape[1] - columns) / 2, (rgb.shape[0] - rows) / 2
+    box = (left, top, left + columns, top + rows)
+    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR, box))
+
+
+def titles(photos, count):
+    """What to call each of the photos: its path, or its number."""
+    if isinstance(photos, Iterator):
+        return range(count)
+    several = photos if images.holds_several(photos) else [photos]
+    return [
+        os.fspath(photo) if isinstance(photo, (str, os.PathLike)) else number
+        for number, photo in enumerate(several)
+    ]

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 SIDE, BOX = 28, 20  # of MNIST's pictures, and of the square that a digit fills in them
+ENOUGH = 512  # pixels a side: more would only take more memory
 FAINT = 0.1  # shares of full ink below this are shadow and grain of the paper
 
 
@@ -14,7 +15,9 @@ def from_photo(rgb):
     pixel (14, 14). Whether ink or paper is darker is seen from the border, which must be paper.
     Raises ValueError where nothing stands out from the paper.
     """
-    ink = ink_of(np.asarray(Image.fromarray(rgb).convert("L"), "float64"))
+    grey = Image.fromarray(rgb).convert("L")
+    grey = grey.reduce(max(1, max(grey.size) // ENOUGH))
+    ink = ink_of(np.asarray(grey, "float64"))
     rows, columns = (np.flatnonzero(ink.max(axis) > 0.5) for axis in (1, 0))
     if not len(rows):
         raise ValueError(

@@ -5,6 +5,7 @@ predicted distribution becomes a colour again, and rare bins are made to count m
 """
 
 from functools import lru_cache, reduce
+from numbers import Real
 
 import numpy as np
 from keras import ops
@@ -101,14 +102,25 @@ def distribution(indices, weights):
     return ops.reshape(table, (*places, len(CENTERS)))
 
 
+def check_temperature(temperature):
+    """Raises ValueError unless `temperature` is a number in 0..1."""
+    if not (isinstance(temperature, Real) and 0 <= temperature <= 1):
+        raise ValueError(
+            f"temperature must be a number from 0, the mode, to 1, the mean, not {temperature!r}."
+        )
+
+
 def decode(logits, temperature=0.38):
     """Logits (..., 313) -> colours ab (..., 2), the annealed mean (eq. 5).
 
-    The softmax is sharpened by `temperature`: 1 gives the distribution's mean (greyish), 0 its
-    mode (vivid, but patchy).
+    The softmax is sharpened by `temperature`, 0..1: 1 gives the distribution's mean (greyish), 0
+    its mode (vivid, but patchy). Less than 1e-6 counts as 0. Raises ValueError for others.
     """
+    check_temperature(temperature)
     logits = ops.cast(logits, "float32")
-    if temperature == 0:
+    if tuple(logits.shape)[-1:] != (len(CENTERS),):
+        raise ValueError(f"logits must be (..., {len(CENTERS)}), but are {tuple(logits.shape)}.")
+    if temperature < 1e-6:  # logits over it could overflow, and the mean is the mode by then
         return ops.take(CENTERS, ops.argmax(logits, axis=-1), axis=0)
     return ops.matmul(ops.softmax(logits / temperature), CENTERS)
 
@@ -117,7 +129,8 @@ def estimate_prior(dataset, sigma=5.0):
     """The bins' frequencies (313,) in the batches (..., ab) of `dataset`, smoothed; the sum is 1.
 
     Counts pixels by their nearest bin and spreads every bin's share over its surroundings by a
-    Gaussian of `sigma` Lab units (section 2.2), so that no reachable colour has frequency 0.
+    Gaussian of `sigma` Lab units (section 2.2). No bin has frequency 0: what is too far from all
+    pixels for float32 gets the least that it can hold in full precision, 1.2e-38.
     """
     counts = np.zeros(len(CENTERS))
     for *_, ab in dataset:
@@ -128,14 +141,31 @@ def estimate_prior(dataset, sigma=5.0):
     squares = ((CENTERS[:, None] - CENTERS) ** 2).sum(-1)
     kernel = np.exp(-squares / (2 * sigma**2))
     prior = counts @ (kernel / kernel.sum(1, keepdims=True))
-    return (prior / prior.sum()).astype("float32")
+    return np.maximum(prior / prior.sum(), np.finfo("float32").tiny).astype("float32")
 
 
 def rarity(prior, mix=0.5):
     """Weights (313,) that make rare colours count more, with mean 1 under `prior` (eq. 4).
 
-    `mix` blends the prior with the uniform one: 1 makes all weights equal.
+    prior: the bins' frequencies (313,), or counts, as they are brought to the sum 1.
+    mix: share of the uniform prior that is blended in, 0..1: 1 makes all weights equal.
+    Raises ValueError for anything else, and for a bin of frequency 0 where `mix` is 0.
     """
-    prior = np.asarray(prior, "float64")
-    weights = 1 / ((1 - mix) * prior + mix / len(prior))
+    prior, count = np.asarray(prior, "float64"), len(CENTERS)
+    total, least = prior.sum(), prior.min(initial=np.inf)
+    if prior.shape != (count,) or not (least >= 0 and 0 < total < np.inf):
+        raise ValueError(
+            f"prior must hold {count} frequencies of at least 0 and a sum above it, but its shape "
+            f"is {prior.shape}, the least is {least:g}, the sum {total:g}."
+        )
+    if not (isinstance(mix, Real) and 0 <= mix <= 1):
+        raise ValueError(f"mix must be a number in 0..1, not {mix!r}.")
+    prior = prior / total
+    blend = (1 - mix) * prior + mix / count
+    if blend.min() < 1e-38:  # its weight could be beyond float32
+        raise ValueError(
+            f"mix={mix:g} leaves a bin of frequency {prior.min():g} without a finite weight: use "
+            "a larger mix, or a prior without zeros, as `estimate_prior` gives it."
+        )
+    weights = 1 / blend
     return (weights / (prior @ weights)).astype("float32")

@@ -1,15 +1,12 @@
 """Photos in, coloured photos out."""
 
-from itertools import groupby
-
 import numpy as np
 from keras import ops
 from PIL import Image
-from tqdm import tqdm
 
-from keras_vision import images
-from keras_vision.colorization import grid
+from keras_vision.colorization import bins, grid
 from keras_vision.colorization.color import grey, lab_to_rgb, rgb_to_lab
+from keras_vision.verbs import answers, like
 
 BATCH = 8
 STRIP = 2**20  # pixels converted at a time, so that a photo of any size fits into memory
@@ -18,31 +15,33 @@ STRIP = 2**20  # pixels converted at a time, so that a photo of any size fits in
 def colorize(model, photos, temperature=0.38, size=64):
     """Colours photos by nothing but their lightness; colours they have are ignored.
 
-    photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or a list of mixed sizes.
+    photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or an iterable of photos
+        of mixed kinds and sizes.
     temperature: of the annealed mean, 0..1: lower is more vivid, and more patchy.
     size: the network sees a photo scaled to about `size` x `size` pixels, its aspect kept. It
         should be what the weights were trained on: 64 for ours, 256 for the authors'.
+
     Returns uint8 sRGB of the photos' own sizes: an array for one photo or a batch, a list for a
-    list.
+    list, and for a generator one that reads each photo when its turn comes.
     """
-    rgb = images.read_all(photos)
-    coloured = [None] * len(rgb)
-    shapes = [seen_shape(photo.shape, size) for photo in rgb]
-    by_shape = sorted(range(len(rgb)), key=shapes.__getitem__)
-    with tqdm(total=len(rgb), desc="colorize", delay=3, leave=False) as bar:
-        for shape, group in groupby(by_shape, key=shapes.__getitem__):
-            group = list(group)
-            for start in range(0, len(group), BATCH):
-                chunk = group[start : start + BATCH]
-                seen = np.stack([scaled(rgb[i], shape) for i in chunk])
-                outputs = model.predict_on_batch(rgb_to_lab(seen)[..., :1])
-                colours = ops.convert_to_numpy(grid.to_pixels(outputs, *shape, temperature))
-                for i, ab in zip(chunk, colours, strict=True):
-                    coloured[i] = with_colours(rgb[i], ab)
-                    bar.update()
-    if not images.holds_several(photos):
-        return coloured[0]
-    return np.stack(coloured) if getattr(photos, "ndim", 0) == 4 else coloured
+    check_settings(temperature, size)
+
+    def prepare(rgb):
+        small = scaled(rgb, seen_shape(rgb.shape, size))
+        return ops.convert_to_numpy(rgb_to_lab(small))[..., :1], rgb
+
+    def finish(rgb, output):
+        shape = seen_shape(rgb.shape, size)
+        ab = grid.to_pixels(ops.convert_to_tensor(output[None]), *shape, temperature)
+        return with_colours(rgb, ops.convert_to_numpy(ab)[0])
+
+    return like(photos, answers(model, photos, prepare, finish, BATCH, "colorize"))
+
+
+def check_settings(temperature, size):
+    bins.check_temperature(temperature)
+    if not 8 <= size < np.inf:
+        raise ValueError(f"size must be a number of pixels, 8 at least; got {size}.")
 
 
 def comparison(model, photos):

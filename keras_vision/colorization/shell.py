@@ -1,0 +1,20 @@
+"""`python -m keras_vision colorize`: see `keras_vision.__main__`."""
+
+from functools import partial
+
+from keras_vision import colorization
+from keras_vision.colorization.colorize import check_settings
+
+WRITES = True
+
+
+def arguments(parser):
+    parser.add_argument("--weights", default="tiny_imagenet", help="a shipped name, or a file")
+    parser.add_argument("--temperature", type=float, default=0.38, help="0 vivid ... 1 greyish")
+    parser.add_argument("--size", type=int, default=64, help="of the photos in training")
+
+
+def start(args):
+    check_settings(args.temperature, args.size)
+    model = colorization.build(weights=args.weights)
+    return partial(colorization.colorize, model, temperature=args.temperature, size=args.size)
