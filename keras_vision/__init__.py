@@ -3,25 +3,9 @@
 A task is imported when it is first named, so that `import keras_vision` stays quick.
 """
 
-import importlib
+from keras_vision._lazy import lazily
+from keras_vision._saveable import register_with_keras
 
 __version__ = "0.1.0"
-_ROOMS = (
-    "classification",
-    "colorization",
-    "datasets",
-    "images",
-    "pipeline",
-    "plots",
-    "training",
-)
-
-
-def __getattr__(name):
-    if name in _ROOMS:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return [*globals(), *_ROOMS]
+__getattr__, __dir__ = lazily(__name__, __path__)
+register_with_keras()

@@ -7,11 +7,20 @@ from pathlib import Path
 
 import pytest
 
+import keras_vision
+from keras_vision import _saveable
+
 PACKAGE = Path(__file__).parent.parent / "keras_vision"
-FLOOR = {"images", "pipeline", "plots", "datasets", "training", "weights"}
+FLOOR = {
+    "archives", "augment", "datasets", "downloads", "images", "lesson", "pipeline", "plots",
+    "rows", "training", "verbs", "weights",
+}  # fmt: skip
 # What a task may import besides the floor and itself.
 TASKS = {"classification": set(), "colorization": set()}
-MAY_USE_TENSORFLOW = ("pipeline.py", "datasets/", "training/", "/data.py", "/dilated.py")
+MAY_USE_TENSORFLOW = (
+    "/augment.py", "/pipeline.py", "/rows.py", "/datasets/", "/training/", "/data.py",
+    "/dilated.py",
+)  # fmt: skip
 
 
 def files():
@@ -39,8 +48,9 @@ def room_of(path):
 
 
 def test_every_room_is_known():
-    rooms = {room_of(path) for path in files()} - {"__init__", "__main__"}
+    rooms = {room for room in map(room_of, files()) if not room.startswith("_")}
     assert rooms == FLOOR | set(TASKS)
+    assert set(dir(keras_vision)) == rooms
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -65,8 +75,30 @@ def test_import_of_the_package_loads_no_framework():
 
 
 def test_rooms_are_found_by_name():
-    import keras_vision
-
     assert keras_vision.colorization.build.__module__ == "keras_vision.colorization.model"
+    assert keras_vision.datasets.mnist.class_names[7] == "7"
     with pytest.raises(AttributeError, match="no attribute 'colourisation'"):
         _ = keras_vision.colourisation
+
+
+def test_keras_learns_of_all_that_may_be_saved():
+    saveable = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        for path in files()
+        if "register_keras_serializable" in path.read_text()
+    }
+    assert saveable == set(_saveable.MODULES)
+
+
+@pytest.mark.parametrize("order", ["import keras_vision, keras", "import keras, keras_vision"])
+def test_a_saved_model_loads_in_a_fresh_process(tmp_path, order):
+    model = keras_vision.colorization.build(width=1 / 32)
+    model.compile("adam", keras_vision.colorization.RebalancedCrossEntropy())
+    model.save(tmp_path / "model.keras")
+    code = f"""{order}
+model = keras.saving.load_model("model.keras")
+print(type(model.loss).__name__, model.count_params())"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["RebalancedCrossEntropy", str(model.count_params())]

@@ -1,9 +1,13 @@
 """The network of Zhang, Isola, Efros 2016, "Colorful Image Colorization" (figure 2, table 4)."""
 
+from math import inf
+from numbers import Integral, Real
+
 from keras import Input, Model, layers
 
 from keras_vision.colorization.dilated import DilatedConv2D
-from keras_vision.colorization.weights import find, load, width_of
+from keras_vision.colorization.weights import load_torch, shipped, width_of
+from keras_vision.weights import find, load
 
 # Filters and convolutions of the seven blocks, the stride of a block's last one, dilation.
 BLOCKS = (
@@ -23,20 +27,38 @@ def build(input_shape=(None, None, 1), bins=313, width=None, weights=None):
     h = 2 ceil(H / 8), and w likewise: H / 4 where 8 divides H.
 
     bins: None builds the L2 twin on the same trunk; it maps L to colours ab (B, h, w, 2).
-    width: scales the number of filters, as in MobileNet. None means that of the weights, or 1,
-        the paper's 32,235,385 trainable parameters.
+    width: scales the number of filters, as in MobileNet, and is at least 1/64. None means that
+        of the weights, or 1, the paper's 32,235,385 trainable parameters.
     weights: None, "tiny_imagenet", or a path: `.keras`, `.weights.h5`, or the authors'
         `colorization_release_v2-9b330a0b.pth`.
+    Raises ValueError where arguments make no network, or not that of the weights.
     """
-    path = weights and find(weights, regression=bins is None)
+    path = None if weights is None else find(weights, shipped(bins is None))
     of_file = width_of(path) if path else 1.0
-    width = width or of_file
+    width = of_file if width is None else width
+    check(input_shape, bins, width)
     if path and int(512 * width) != int(512 * of_file):
         raise ValueError(f"{path} holds a network of width {of_file:g}: build(width={of_file:g}).")
     model = network(input_shape, bins, width)
     if path:
-        load(model, path)
+        load(model, path, {".pth": load_torch})
     return model
+
+
+def check(input_shape, bins, width):
+    """Raises ValueError for arguments of `build` that make no network."""
+    sides = list(input_shape)[:2] if isinstance(input_shape, list | tuple) else [0]
+    sized = all(side is None or (isinstance(side, Integral) and side > 0) for side in sides)
+    if not sized or len(input_shape) != 3 or input_shape[2] != 1:
+        raise ValueError(
+            f"input_shape must be (H, W, 1), with None for any height or width, not {input_shape}."
+        )
+    if bins is not None and not (isinstance(bins, Integral) and bins > 2):
+        raise ValueError(f"bins must be None, for the L2 twin, or an integer above 2, not {bins}.")
+    if not (isinstance(width, Real) and 1 <= BLOCKS[0][0] * width < inf):
+        raise ValueError(
+            f"width must be at least 1/{BLOCKS[0][0]}, a filter in the first layers, not {width}."
+        )
 
 
 def network(input_shape, bins, width):

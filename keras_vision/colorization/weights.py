@@ -1,56 +1,28 @@
-"""Weights of the colouriser: shipped ones, Keras files, and the published PyTorch checkpoint."""
+"""Weights of the colouriser: shipped ones, and the published PyTorch checkpoint."""
 
-import io
-import zipfile
 from itertools import groupby
 from pathlib import Path
-
-import h5py
 
 from keras_vision import weights
 
 SHIPPED = Path(__file__).parent / "shipped"
 
 
-def find(name_or_path, regression):
-    """A shipped name, such as "tiny_imagenet", or a path -> the path of an existing file."""
-    twin = "tiny_imagenet_l2" if regression else "tiny_imagenet"
-    return weights.find(name_or_path, {"tiny_imagenet": SHIPPED / f"{twin}.weights.h5"})
+def shipped(regression):
+    """The files {name: path} of the networks, or of their L2 twins."""
+    twin = "_l2" if regression else ""
+    return {"tiny_imagenet": SHIPPED / f"tiny_imagenet{twin}.weights.h5"}
 
 
 def width_of(path):
     """The width of the network whose weights `path` holds: its widest layer has 512 x width."""
-    filters = [count for height, count in kernel_sizes(path) if height == 3]
-    return max(filters, default=512) / 512  # a file without any does not fit, as `load` will say
-
-
-def kernel_sizes(path):
-    """(height, filters) of every convolution kernel in the file."""
     if path.suffix == ".pth":
         arrays = [array for group in torch_groups(path) for array in group]
-        return [(a.shape[2], a.shape[0]) for a in arrays if a.ndim == 4]
-    found = []
-    with open_h5(path) as file:
-        file["layers"].visititems(lambda _, item: found.append(getattr(item, "shape", ())))
-    return [(shape[0], shape[-1]) for shape in found if len(shape) == 4]
-
-
-def open_h5(path):
-    """The weights inside a `.weights.h5`, or inside a `.keras`, which is a zip around one."""
-    try:
-        if path.suffix != ".keras":
-            return h5py.File(path)
-        with zipfile.ZipFile(path) as archive:
-            return h5py.File(io.BytesIO(archive.read("model.weights.h5")))
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is no weights file: expected .keras, .weights.h5 or .pth ({error})."
-        ) from error
-
-
-def load(model, path):
-    """Fills `model` with the weights of `path`; all of them must fit."""
-    weights.load(model, path, load_torch if path.suffix == ".pth" else None)
+        kernels = [(a.shape[2], a.shape[0]) for a in arrays if a.ndim == 4]
+    else:
+        kernels = [(s[0], s[-1]) for s in weights.shapes(path).values() if len(s) == 4]
+    filters = [count for height, count in kernels if height == 3]
+    return max(filters, default=512) / 512  # a file without any does not fit, as `load` will say
 
 
 def load_torch(model, path):

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_vision import colorization
 from keras_vision.colorization import build, dilated
@@ -56,16 +57,62 @@ def test_strided_convolutions_see_all_sides_alike():
     np.testing.assert_allclose(mirrored, np.asarray(before(x))[:, :, ::-1], atol=1e-5)
 
 
-def test_dilated_kernel_equals_keras(monkeypatch):
-    layer = DilatedConv2D(4, 3, padding="same", dilation_rate=2)
-    x = np.random.default_rng(0).normal(size=(2, 7, 9, 3)).astype("float32")
-    own = layer(x)
-    expected = keras.layers.Conv2D(4, 3, padding="same", dilation_rate=2)
-    expected.build(x.shape)
-    expected.set_weights(layer.get_weights())
-    np.testing.assert_allclose(own, expected(x), atol=1e-5)
-    monkeypatch.setattr(dilated, "trains_dilated_kernels", lambda: False)
-    np.testing.assert_allclose(layer(x), expected(x), atol=1e-5)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"dilation_rate": 2},
+        {"dilation_rate": (1, 3)},
+        {"kernel_size": 2, "dilation_rate": 3},
+        {"kernel_size": (4, 1), "dilation_rate": 2},
+        {"dilation_rate": 2, "padding": "valid"},
+        {"dilation_rate": 2, "groups": 3},
+        {"strides": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("has_kernels", [True, False])
+def test_dilated_kernel_equals_keras(monkeypatch, arguments, has_kernels):
+    """Maps and gradients, with TensorFlow's kernel, and where it lacks one."""
+    if has_kernels and "groups" not in arguments:
+        assert dilated.trains_dilated_kernels()  # as every oneDNN has
+    monkeypatch.setattr(dilated, "trains_dilated_kernels", lambda: has_kernels)
+    arguments = {"filters": 6, "kernel_size": 3, "padding": "same", **arguments}
+    own, expected = DilatedConv2D(**arguments), keras.layers.Conv2D(**arguments)
+    x = tf.random.stateless_normal((2, 7, 9, 3), (0, 1))
+    own.build(x.shape), expected.build(x.shape)
+    expected.set_weights(own.get_weights())
+
+    def maps_and_gradients(layer):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            maps = layer(x)
+            height = keras.ops.sum(maps**2)
+        return maps, *tape.gradient(height, [x, layer.kernel.value, layer.bias.value])
+
+    graph = tf.function(lambda x: own(x), input_signature=[tf.TensorSpec((None, None, None, 3))])
+    np.testing.assert_allclose(graph(x), expected(x), atol=1e-5)
+    for got, right in zip(maps_and_gradients(own), maps_and_gradients(expected), strict=True):
+        np.testing.assert_allclose(got, right, atol=1e-4)
+
+
+def test_curvature_of_dilated_kernels():
+    """Gradients of gradients, as penalties on gradients need them."""
+    x, kernel = tf.random.stateless_normal((1, 5, 6, 2), (0, 1)), tf.ones((3, 3, 2, 2))
+
+    def curvature(convolve):
+        with tf.GradientTape() as outer:
+            outer.watch([x, kernel])
+            with tf.GradientTape() as inner:
+                inner.watch([x, kernel])
+                height = tf.reduce_sum(convolve(x, kernel) ** 3)
+            slopes = inner.gradient(height, [x, kernel])
+            steepness = sum(tf.reduce_sum(slope**2) for slope in slopes)
+        return outer.gradient(steepness, [x, kernel])
+
+    own = curvature(lambda x, kernel: dilated.convolution(x, kernel, (2, 2)))
+    right = curvature(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME", dilations=2))
+    for got, expected in zip(own, right, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
@@ -94,20 +141,47 @@ def test_weights_that_do_not_fit(tmp_path):
     build(width=TINY).save_weights(path)
     with pytest.raises(ValueError, match=r"model\.weights\.h5 holds a network of width 0\.0625"):
         build(width=0.25, weights=path)
-    with pytest.raises(ValueError, match=r"model\.weights\.h5 does not fit .* 2 outputs"):
+    with pytest.raises(ValueError, match=r"model\.weights\.h5 lacks scaled_ab/kernel.* 313\)"):
         build(bins=None, weights=path)
-    with pytest.raises(FileNotFoundError, match=r"neither a file nor .*\['tiny_imagenet'\]"):
-        build(weights="imagenet")
+    for name in ("imagenet", ""):
+        with pytest.raises(FileNotFoundError, match=r"neither a file nor .*\['tiny_imagenet'\]"):
+            build(weights=name)
     for name in ("model.keras", "broken.weights.h5"):
         (tmp_path / name).write_bytes(b"no weights")
-        with pytest.raises(ValueError, match=f"{name} is no weights file"):
+        with pytest.raises(ValueError, match=f"{name} is no whole file of weights"):
             build(weights=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        *(({"width": w}, "width must be at least 1/64") for w in (0, -1, 0.0156, np.nan, np.inf)),
+        ({"width": "wide"}, "width must be at least 1/64"),
+        ({"width": 0, "weights": "tiny_imagenet"}, "width must be at least 1/64"),
+        *(({"bins": b}, "bins must be None, .* or an integer") for b in (0, -5, 2.5, "many")),
+        ({"bins": 2}, "an integer above 2"),  # two outputs are the L2 twin's
+        *(
+            ({"input_shape": shape}, r"input_shape must be \(H, W, 1\)")
+            for shape in ((), (64, 64), (64, 64, 3), (2, 64, 64, 1), (0, 8, 1), (8, -8, 1), 64)
+        ),
+        ({"input_shape": (64.0, 64, 1)}, "input_shape must be"),
+    ],
+)
+def test_what_makes_no_network_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build(**arguments)
+
+
+def test_the_narrowest_network():
+    model = build(input_shape=[None, 16, 1], bins=3, width=1 / 64)
+    assert model(photo(9, 16)).shape == (1, 4, 4, 3)
+    assert model.get_layer("conv1_1").filters == 1
 
 
 def test_a_model_of_another_kind(tmp_path):
     other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(512, 3)])
     other.save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match=r"other\.keras does not fit this network"):
+    with pytest.raises(ValueError, match=r"other\.keras lacks conv1_1/kernel"):
         build(weights=tmp_path / "other.keras")
 
 
