@@ -21,9 +21,8 @@ from pathlib import Path
 import jupytext
 
 ROOT = Path(__file__).resolve().parent.parent
-SOLUTION = re.compile(
-    r"^( *)# \[solution: ([^\n]*)\]\n *(\w+) = .*?^ *# \[end\]\n", re.MULTILINE | re.DOTALL
-)
+BEGIN, END = re.compile(r" *# \[solution: (.+)\]"), re.compile(r" *# \[end\]")
+LIKE_A_MARK = re.compile(r"\[ *(solution\b|end *\])", re.IGNORECASE)
 
 
 def main(argv=None):
@@ -42,18 +41,57 @@ def main(argv=None):
 
 def versions(source):
     """The lesson's source as {"start": with blanks, "solution": without the marks}."""
-    return {
-        "start": SOLUTION.sub(blank, source),
-        "solution": re.sub(r"^ *# \[(solution: .*|end)\]\n", "", source, flags=re.MULTILINE),
-    }
+    start, solution = [], []
+    for question, lines in regions(source):
+        start += lines if question is None else blank(question, lines)
+        solution += lines
+    return {"start": "\n".join(start) + "\n", "solution": "\n".join(solution) + "\n"}
 
 
-def blank(solution):
-    """What stands in place of a match of SOLUTION in the notebook to work through."""
-    indent, question, name = solution.groups()
-    hint = f"{name} = ? {question}"
-    lines = f"# Your turn: {question}", f"# {name} = ", f"raise NotImplementedError({hint!r})"
-    return "".join(f"{indent}{line}\n" for line in lines)
+def regions(source):
+    """[(question, lines)] of the whole source in turn; the question is None outside of solutions.
+
+    Raises ValueError for marks that do not pair up: a solution must not slip through.
+    """
+    found, inside = [(None, [])], False
+    for number, line in enumerate(source.splitlines(), 1):
+        begin, end = BEGIN.fullmatch(line), END.fullmatch(line)
+        if (begin and not inside) or (end and inside):
+            found.append((begin and begin[1], []))
+            inside = not inside
+        elif LIKE_A_MARK.search(line):
+            raise ValueError(f"line {number}: no mark of a solution, or out of place: {line}")
+        else:
+            found[-1][1].append(line)
+    if inside:
+        raise ValueError("the last solution has no # [end]")
+    return found
+
+
+def blank(question, lines):
+    """What stands in place of a solution's lines in the notebook to work through."""
+    names = asked(ast.parse(textwrap.dedent("\n".join(lines))))
+    if not names:
+        raise ValueError(f"nothing is asked for: {question}")
+    indent = re.match(" *", lines[0])[0]
+    hint = f"{', '.join(names)} = ? {question}"
+    asks = (
+        f"# Your turn: {question}",
+        f"# {', '.join(names)} = ",
+        f"raise NotImplementedError({hint!r})",
+    )
+    return [indent + line for line in asks]
+
+
+def asked(tree):
+    """What the statements of a solution give a value to: names, places, functions."""
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.append(node.name)
+        for target in getattr(node, "targets", [getattr(node, "target", None)]):
+            found += [ast.unparse(target).strip("()")] if target else []
+    return list(dict.fromkeys(found))
 
 
 def as_cells(source):

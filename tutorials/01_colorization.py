@@ -6,13 +6,11 @@ Lecture:   ConvNets tutorial, slides "Define task: Image colourisation" to "Trac
 Needs:     convolutions, softmax and cross-entropy, gradient descent.
 Run:       python tutorials/01_colorization.py                       a minute on two cores, offline
            python tutorials/01_colorization.py --full --data DIR     all of Tiny ImageNet, on GPUs
-Expect:    a first loss of 5.7 (+- 0.5); the L2 network's colours at 0.2 to 0.75 of the true
-           chroma, the rebalanced network's at 0.5 to 1.6 on the built-in photos.
-Pictures:  out/01_colorization/
+Data:      DIR is the folder tiny-imagenet-200: python scripts/download_tiny_imagenet.py
+Expect:    EXPECTED, below, which the lesson prints beside what it has measured.
+Pictures:  out/01_colorization/, or out/01_colorization_full/
 """
 
-import argparse
-import logging
 import os
 from functools import partial
 from pathlib import Path
@@ -23,17 +21,24 @@ import keras
 import numpy as np
 import pandas as pd
 
-from keras_vision import colorization, pipeline, plots
-from keras_vision.colorization import bins, data
+from keras_vision import colorization, lesson, pipeline, plots
+from keras_vision.colorization import bins
 from keras_vision.colorization.color import lab_to_rgb, rgb_to_lab
+from keras_vision.colorization.data import pair, zoom
 from keras_vision.datasets import samples, tiny_imagenet
 from keras_vision.training import BatchData, InferenceRunner, PictureWriter, TrainConfig, launch
 
-# Photos of several sizes compile the network anew, of which TensorFlow warns.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
+EXPECTED = {  # (value, tolerance) of the fast form
+    "loss before training": (5.75, 0.1),
+    "loss of the first epoch, rebalanced": (4.4, 0.6),
+    "loss of the last epoch, rebalanced": (3.0, 0.4),
+    "chroma over the truth's, L2": (0.5, 0.25),
+    "chroma over the truth's, rebalanced": (1.05, 0.55),
+}
+FULL = {"epochs": 30, "width": 1.0, "rate": 3e-4}
 
 
-def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_colorization"):
+def main(data=None, out="out/01_colorization", epochs=16, width=1 / 8, rate=2e-3):
     # %% [markdown]
     # ## 1. Task
     # A grey photo goes in, its colours come out. In the colour space Lab, L is the lightness
@@ -45,11 +50,12 @@ def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_c
     out.mkdir(parents=True, exist_ok=True)
     photos = samples.photos()
     photo = photos["pavilion"]
-    lightness, ab = data.pair({"image": photo})
+    lightness, ab = pair({"image": photo})
     # [solution: the photo is (320, 480, 3): what are the shapes of L and of ab?]
     predicted_shapes = (320, 480, 1), (320, 480, 2)
     # [end]
-    assert predicted_shapes == (lightness.shape, ab.shape), "L has one channel, ab has two"
+    hint = "Rows and columns stay; how many numbers does each need for a pixel?"
+    lesson.check(predicted_shapes, [tuple(x.shape) for x in (lightness, ab)], hint)
     flat = np.full_like(lightness, 65)
     colours = lab_to_rgb(np.concatenate([flat, ab], axis=-1))
     colours = np.rint(colours).astype("uint8")
@@ -68,13 +74,13 @@ def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_c
     # [solution: which single ab has the least mean squared distance to both?]
     best_for_l2 = (red + green) / 2
     # [end]
-    l2 = colorization.L2()
-    balloons = np.stack([red, green])[:, None, None]
-    at_best = float(l2(balloons, np.broadcast_to(best_for_l2, balloons.shape)))
-    around = [best_for_l2 + step for step in ((5, 0), (-5, 0), (0, 5), (0, -5))]
-    worse = [float(l2(balloons, np.broadcast_to(point, balloons.shape))) for point in around]
-    assert at_best < min(worse), "move towards the middle of the two colours"
-    print(f"L2's best answer to a red or green balloon: a = {best_for_l2[0]:.0f}, hardly a colour")
+    lesson.check(best_for_l2, (red + green) / 2, "What lies between the two colours?")
+    l2, balloons = colorization.L2(), np.stack([red, green])[:, None, None]
+    best, always_red = (np.broadcast_to(ab, balloons.shape) for ab in (best_for_l2, red))
+    print(
+        f"L2's best answer to a red or green balloon: a = {best_for_l2[0]:.0f}, hardly a colour."
+    )
+    print(f"It costs {l2(balloons, np.float32(best)):.0f}, red {l2(balloons, always_red):.0f}")
 
     # %% [markdown]
     # So colours become classes: the ab plane is cut into 313 bins, the network gives each a
@@ -90,7 +96,8 @@ def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_c
     # [end]
     cross_entropy = colorization.RebalancedCrossEntropy()
     uniform = np.zeros((2, 1, 1, 313), "float32")
-    assert np.isclose(cross_entropy(balloons, uniform), first_loss, rtol=1e-4), "-log(1 / 313)"
+    hint = "Each bin is given the same probability: what is minus its logarithm?"
+    lesson.check(first_loss, float(cross_entropy(balloons, uniform)), hint)
 
     # %% [markdown]
     # ## 3. Architecture
@@ -103,11 +110,14 @@ def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_c
     # [solution: conv1_1 has 64 filters of 3x3 on one channel: how many weights, biases counted?]
     weights_of_first = 64 * (3 * 3 * 1 + 1)
     # [end]
-    assert full_model.get_layer("conv1_1").count_params() == weights_of_first, "9 weights + 1 bias"
+    first_layer = full_model.get_layer("conv1_1")
+    hint = "How many weights has a single filter, its bias counted?"
+    lesson.check(weights_of_first, first_layer.count_params(), hint)
     # [solution: three stages of stride 2, then one of stride 1/2: the logits' shape at 64x64?]
     logits_shape = (1, 16, 16, 313)
     # [end]
-    assert full_model(np.zeros((1, 64, 64, 1))).shape == logits_shape, "64 / 8 * 2 cells a side"
+    hint = "Halve the sides three times and double them once; what does a cell hold?"
+    lesson.check(logits_shape, full_model(np.zeros((1, 64, 64, 1))).shape, hint)
     print(
         f"The paper's network has {full_model.count_params():,} weights, ours here {width:g} of "
         "its filters in every layer"
@@ -133,18 +143,14 @@ def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_c
     # a pixel by how rare its colour is.
 
     # %%
-    if full:
-        photos_of = {split: tiny_imagenet.load(split, root, seed=0) for split in ("train", "val")}
-    else:
-        photos_of = {split: samples.load(split) for split in ("train", "val")}
-    train, validation = photos_of["train"], photos_of["val"]
-    prior = bins.estimate_prior(pipeline.batches(train, data.pair, 64))
+    load = partial(tiny_imagenet.load, root=data) if data else samples.load
+    train, validation = load("train"), load("val")
+    prior = bins.estimate_prior(pipeline.batches(train, pair, 64))
     # [solution: rare colours shall count more: what weighs the bins, given their prior?]
     weights = bins.rarity(prior)
     # [end]
-    assert np.isclose(prior @ weights, 1, rtol=1e-3), "the mean weight of a pixel is 1"
-    grey_bin = np.abs(bins.CENTERS).sum(1).argmin()
-    assert weights[grey_bin] == weights.min(), "grey is common, and counts least"
+    hint = "The rarer, the more, and 1 in the mean over pixels: `bins` has it (equation 4)."
+    lesson.check(weights, lambda weights: weighs_rare_bins(weights, prior), hint)
     light = np.concatenate([np.full((313, 1), 70), bins.CENTERS], axis=1)
     bin_colours = np.asarray(lab_to_rgb(light))
     plots.show(plots.colour_plane(bins.CENTERS, bin_colours, 8 * weights), out / "5_rarity.png")
@@ -154,20 +160,24 @@ def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_c
     # Both twins for as many steps. Run the lesson again and it goes on where it was.
 
     # %%
-    dataflow = BatchData(train, 32, example=data.pair, augment=data.zoom, shuffle=4096)
+    dataflow = BatchData(train, 32, example=pair, augment=zoom)
     # [solution: full batches only: how many steps has an epoch of len(train) photos?]
     predicted_steps = len(train) // 32
     # [end]
-    assert predicted_steps == len(dataflow), "what does not fill a batch sits out the epoch"
+    lesson.check(predicted_steps, len(dataflow), "What does not fill a batch sits out the epoch.")
     losses = {"l2": colorization.L2(), "rebalanced": colorization.RebalancedCrossEntropy(prior)}
-    shown = np.stack([raw["image"] for raw in validation.shuffle(1000, 0).take(8)])
+    spread = np.linspace(0, len(validation) - 1, 8).astype(int)
+    shown = np.stack([raw["image"] for raw in validation.select(spread)])
+    untrained = compiled(cross_entropy)
+    untrained_loss = untrained.evaluate(pipeline.batches(validation, pair, 32), verbose=0)
+    print(f"Untrained, a network's loss is {untrained_loss:.2f}")
     models = {}
     for name, loss in losses.items():
         config = TrainConfig(
             model=partial(compiled, loss),
             dataflow=dataflow,
             callbacks=[
-                InferenceRunner(BatchData(validation, 32, remainder=True, example=data.pair)),
+                InferenceRunner(BatchData(validation, 32, remainder=True, example=pair)),
                 PictureWriter(partial(colorization.comparison, photos=shown)),
             ],
             steps_per_epoch=len(dataflow),
@@ -186,7 +196,7 @@ def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_c
     history = pd.read_csv(out / "rebalanced" / "history.csv")
     lines = {"training": history["loss"], "validation": history["validation_loss"]}
     plots.show(plots.curves(lines, "epoch", "loss", x=history["epoch"]), out / "7_curves.png")
-    if not full:
+    if not data:
         models = {
             "l2": colorization.build(bins=None, weights="tiny_imagenet"),
             "rebalanced": colorization.build(weights="tiny_imagenet"),
@@ -229,7 +239,20 @@ def main(root=None, full=False, epochs=16, width=1 / 8, rate=2e-3, out="out/01_c
     sheet = plots.contact_sheet(rows, ["lightness", "true colours", "L2", "rebalanced"])
     plots.show(sheet, out / "9_unseen.png")
     print(f"The pictures are in {out}")
-    return {"first_loss": first_loss, "chroma": chroma, "history": history}
+    return {
+        "loss before training": untrained_loss,
+        "loss of the first epoch, rebalanced": history["loss"].iloc[0],
+        "loss of the last epoch, rebalanced": history["loss"].iloc[-1],
+        "chroma over the truth's, L2": chroma["l2"],
+        "chroma over the truth's, rebalanced": chroma["rebalanced"],
+    }
+
+
+def weighs_rare_bins(weights, prior):
+    """Whether weights (313,) fall where the prior grows, with mean 1 under it."""
+    weights = np.asarray(weights, "float64")
+    falls = np.diff(weights[np.argsort(prior)]).max() < 1e-6
+    return falls and weights.max() > 2 * weights.min() and abs(prior @ weights - 1) < 1e-3
 
 
 def chroma_ratio(true, coloured):
@@ -244,14 +267,4 @@ def chroma_ratio(true, coloured):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--full", action="store_true", help="train on all of Tiny ImageNet")
-    parser.add_argument("--data", help="the folder tiny-imagenet-200")
-    parser.add_argument("--out", default="out/01_colorization", help="folder of the pictures")
-    args = parser.parse_args()
-    if args.full:
-        main(args.data, full=True, epochs=30, width=1.0, rate=3e-4, out=args.out)
-    else:
-        main(out=args.out)
+    lesson.run(main, FULL, EXPECTED)
