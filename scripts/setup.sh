@@ -21,27 +21,32 @@ setup() {
 
 # What is there for the tests (cpu,test) is there for the demo (cpu) too.
 installed() {
-    compgen -G "$here/.venv/installed-$1*-$2" >/dev/null
+    local stamp
+    for stamp in "$here/.venv/installed-$1"*"-$2"; do
+        [ -e "$stamp" ] && return
+    done
+    return 1
 }
 
-# Two scripts started at once must not install over each other.
+# Two scripts started at once must not install over each other. The lock is a link to a file that
+# says whose it is already, lest a kill leave one that is nobody's.
 lock() {
     local owner
-    until mkdir "$here/.venv.lock" 2>/dev/null; do
-        [ -w "$here" ] || fail "no permission to write in $here"
-        owner=$(cat "$here/.venv.lock/pid" 2>/dev/null)
+    echo $$ >"$here/.venv.lock.$$" || fail "no permission to write in $here"
+    trap unlock EXIT
+    until ln "$here/.venv.lock.$$" "$here/.venv.lock" 2>/dev/null; do
+        owner=$(cat "$here/.venv.lock" 2>/dev/null)
         if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then
-            rm -rf "$here/.venv.lock" # its owner was killed
+            rm -f "$here/.venv.lock" # its owner was killed
         else
             sleep 1
         fi
     done
-    echo $$ >"$here/.venv.lock/pid"
-    trap unlock EXIT
 }
 
 unlock() {
-    rm -rf "$here/.venv.lock"
+    [ "$(cat "$here/.venv.lock" 2>/dev/null)" != $$ ] || rm -f "$here/.venv.lock"
+    rm -f "$here/.venv.lock.$$"
     trap - EXIT
 }
 

@@ -111,8 +111,7 @@ def test_setup_once_is_enough_and_the_tests_venv_serves_the_demo(fresh):
 
 
 def test_setup_takes_over_the_lock_of_one_that_was_killed(fresh):
-    (fresh / ".venv.lock").mkdir()
-    (fresh / ".venv.lock" / "pid").write_text("999999")
+    (fresh / ".venv.lock").write_text("999999")
     path = fake(fresh, "df", "printf 'head\\nfs 1 1 2048 1%% /\\n'")
     assert "2 MB are free" in shell(fresh, "setup cpu", PATH=path).stderr
     assert not (fresh / ".venv.lock").exists()
