@@ -7,16 +7,23 @@ new one, because PyTorch's speed depends on where a process happens to get its m
 
 import multiprocessing
 import os
+import platform
+import subprocess
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-CORES = len(os.sched_getaffinity(0))
+# Those that we may use, which macOS and Windows do not tell.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 WARM_UP = 1.0  # seconds, and three steps at least
+CPU_INFO = Path("/proc/cpuinfo")
+# TensorFlow's distributions are named after what they bring: one of them is installed.
+PACKAGES = ("keras", "tensorflow", "tensorflow_cpu", "torch", "scikit-learn", "numpy", "pillow")
 
 
 def medians(contestants, inputs, rounds, seconds):
@@ -68,23 +75,42 @@ def rows(works, inputs, rounds, seconds):
 
 
 def report(rows, out, **facts):
-    """Prints the table with the machine and the versions, and writes it to `out`, a .csv."""
-    table, facts = pd.DataFrame(rows), {**about(), **facts}
+    """Prints the table with the machine and the versions, and writes it to `out`, a .csv.
+
+    If a contestant fails, the rows before it are still printed; `out` is left as it was.
+    """
+    facts, done = {**about(), **facts}, []
     print(*(f"{name}: {fact}" for name, fact in facts.items()), sep="\n")
-    print(table.to_string(index=False, float_format="{:.4g}".format))
+    try:
+        for row in rows:
+            done.append(row)
+    finally:
+        table = pd.DataFrame(done)
+        print(table.to_string(index=False, float_format="{:.4g}".format))
     if out:
         table.assign(**facts).to_csv(out, index=False, float_format="%.5g")
 
 
 def about():
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
-    packages = ("keras", "tensorflow_cpu", "torch", "scikit-learn", "numpy", "pillow")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return {"machine": f"{model}, {CORES} cores", "versions": versions}
+    """{"machine", "versions"}: of the packages that are installed."""
+    versions = []
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions.append(f"{name} {version(name)}")
+    return {"machine": f"{processor()}, {CORES} cores", "versions": ", ".join(versions)}
+
+
+def processor():
+    """The processor's name, as well as the system knows it."""
+    if platform.system() == "Darwin":
+        command = "sysctl", "-n", "machdep.cpu.brand_string"
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.exists() else []
+    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return names[0].strip() if names else platform.processor() or platform.machine()
 
 
 def warn_if_busy():
-    if os.getloadavg()[0] > 0.5:
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         # Its threads wait for each other by spinning, which TensorFlow's do not.
         print("The machine is busy, which slows PyTorch most; OMP_WAIT_POLICY=passive may help.")

@@ -18,7 +18,7 @@ import threading
 import time
 from contextlib import nullcontext, redirect_stdout
 from functools import partial
-from itertools import count, product
+from itertools import chain, count, product
 from pathlib import Path
 from queue import Queue
 
@@ -199,15 +199,32 @@ RACERS = {
 }
 
 
+RACES = {  # precision: (ours, peer)
+    "float32": ("ours, float32", "PyTorch float32, channels_last"),
+    "bfloat16": ("ours, bfloat16", "PyTorch autocast, channels_last"),
+}
+
+
 def race(inputs, seeds, goal):
-    """Seconds from a process' start to its first step and to the goal, medians over seeds."""
+    """The table's rows of seconds from a process' start to its first step and to the goal.
+
+    Medians over seeds.
+    """
     rows = []
     for seed, (name, racer) in product(range(seeds), RACERS.items()):
         start = time.time()
         first, end, epochs = bench.alone(racer, inputs, seed, goal)
         rows.append((name, first - start, end - start, epochs))
-    table = pd.DataFrame(rows, columns=["run", "first step s", "goal s", "epochs"])
-    return table.groupby("run", sort=False).median()
+    table = pd.DataFrame(rows, columns=["run", "first step", "goal", "epochs"])
+    table = table.groupby("run", sort=False).median()
+    print(table.to_string(float_format="{:.1f}".format))
+    works = {"goal": f"start to {goal} validation accuracy", "first step": "start to first step"}
+    for (column, work), (precision, (ours, peer)) in product(works.items(), RACES.items()):
+        mine, theirs = table[column][ours], table[column][peer]
+        yield {
+            **{"work": work, "precision": precision, "ours ms": 1e3 * mine},
+            **{"peer ms": 1e3 * theirs, "ratio": theirs / mine, "peer": peer},
+        }
 
 
 def main():
@@ -224,8 +241,8 @@ def main():
     rounds, seconds, seeds, goal = (2, 1.0, 1, 0.95) if args.quick else (5, 3.0, 3, 0.99)
     with tempfile.TemporaryDirectory() as folder:
         inputs = {"root": args.data or mnist.SUBSET, "folder": folder}
-        bench.report(bench.rows(works(), inputs, rounds, seconds), args.out, rounds=rounds)
-        print(race(inputs, seeds, goal).to_string(float_format="{:.1f}".format))
+        rows = chain(bench.rows(works(), inputs, rounds, seconds), race(inputs, seeds, goal))
+        bench.report(rows, args.out, rounds=rounds, races=seeds)
 
 
 if __name__ == "__main__":
