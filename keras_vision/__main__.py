@@ -9,7 +9,6 @@ What a verb needs to know lies with its task, in its `shell.py`:
 
 import argparse
 import importlib
-import logging
 import os
 import sys
 from pathlib import Path
@@ -26,15 +25,13 @@ def main(argv=None):
     """Answers each photo; returns the exit status, 1 if one failed, or why none was tried."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
     args = parsed(sys.argv[1:] if argv is None else argv)
-    # Photos of several sizes compile the network anew, of which TensorFlow warns.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         targets = planned(args.photos, args.out, args.overwrite) if args.shell.WRITES else None
         answer = args.shell.start(args)
     except (ImportError, OSError, ValueError) as error:
         return f"keras_vision: {error}"
     failed = 0
-    for number, photo in enumerate(tqdm(args.photos, unit="photo", delay=1, leave=False)):
+    for number, photo in enumerate(tqdm(args.photos, unit="photo", leave=False, disable=None)):
         try:
             deliver(answer(photo), photo, targets and targets[number], args)
         except (OSError, ValueError) as error:
@@ -58,7 +55,7 @@ def parsed(argv):
             continue
         shell = importlib.import_module(f"keras_vision.{task}.shell")
         command.set_defaults(shell=shell)
-        command.add_argument("photos", nargs="+", type=Path)
+        command.add_argument("photos", nargs="+", type=Path, help="files of any kind")
         if shell.WRITES:
             command.add_argument("--out", required=True, type=Path, help="folder for the answers")
             command.add_argument("--overwrite", action="store_true", help="replace what is there")

@@ -40,7 +40,8 @@ def imported(path):
 
 def rooms_imported(path):
     parts = (name.split(".") for name in imported(path))
-    return {part[1] for part in parts if part[0] == "keras_vision" and len(part) > 1}
+    rooms = {part[1] for part in parts if part[0] == "keras_vision" and len(part) > 1}
+    return {room for room in rooms if not room.startswith("_")}
 
 
 def room_of(path):
