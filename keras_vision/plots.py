@@ -7,6 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 INCHES = 2.0  # the width of a picture on a contact sheet
+TALLEST = 3  # height over width beyond which a picture is drawn narrower there
+TILE = 0.6  # inches of a square picture's side in a mosaic
 
 
 def contact_sheet(rows, titles, captions=None):
@@ -15,7 +17,13 @@ def contact_sheet(rows, titles, captions=None):
     rows: lists of pictures, uint8 (H, W, 3) or grey (H, W), one for every title.
     captions: lists of short texts to stand below the pictures, like `rows`.
     """
-    heights = [max(p.shape[0] / p.shape[1] for p in row) * INCHES for row in rows]
+    if not len(rows) or not len(titles) or any(len(row) != len(titles) for row in rows):
+        raise ValueError(
+            f"A contact sheet needs rows with a picture for each of the {len(titles)} titles, but "
+            f"the rows hold {[len(row) for row in rows]}."
+        )
+    aspects = [max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
+    heights = [min(aspect, TALLEST) * INCHES for aspect in aspects]
     size = (len(titles) * INCHES, sum(heights) + 0.3 + (0.22 if captions else 0.05) * len(rows))
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0.0, wspace=0.0)
@@ -38,41 +46,73 @@ def curves(lines, x_label, y_label, x=None, figure=None):
     figure = figure or Figure(figsize=(6, 3.6), dpi=150, layout="constrained")
     axis = figure.subplots()
     for name, values in lines.items():
-        axis.plot(range(len(values)) if x is None else x, values, label=name)
+        marker = "o" if len(values) == 1 else None  # there is no line through one point
+        axis.plot(range(len(values)) if x is None else x, values, marker=marker, label=name)
     axis.set(xlabel=x_label, ylabel=y_label)
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.3)
-    axis.legend(frameon=False)
+    if lines:
+        axis.legend(frameon=False)
     return figure
 
 
 def mosaic(pictures, captions=None, columns=8, figure=None):
-    """Small pictures (N, H, W) in 0..255 side by side, with a short text below each."""
-    count, height, width = pictures.shape
+    """Small pictures (N, H, W) or (N, H, W, 3) in 0..255 side by side, a short text below each."""
+    pictures = np.asarray(pictures)
+    if pictures.ndim != 3 and pictures.shape[3:] != (3,):
+        raise ValueError(
+            f"pictures must be (N, H, W), or (N, H, W, 3) in colour, but are {pictures.shape}."
+        )
+    count, height, width, *channels = pictures.shape
+    if captions and len(captions) != count:
+        raise ValueError(f"There are {len(captions)} captions for {count} pictures.")
     columns = min(columns, max(count, 1))
     rows = max(-(-count // columns), 1)
-    gap, foot = 1, round(0.4 * height) if captions else 0
-    tiles = np.full((rows * columns, height + foot + gap, width + gap), np.nan)
+    gap, foot = 1, max(round(0.4 * height), 1) if captions else 0
+    tiles = np.full((rows * columns, height + foot + gap, width + gap, *channels), np.nan)
     tiles[:count, :height, :width] = pictures
     tiles = tiles.reshape(rows, columns, *tiles.shape[1:]).swapaxes(1, 2)
-    inches = (columns * 0.6, rows * 0.6 * (height + foot) / height)
-    figure = figure or Figure(figsize=inches, dpi=150, layout="constrained")
+    tiles = tiles.reshape(rows * (height + foot + gap), columns * (width + gap), *channels)
+    inches = TILE / ((height + gap) * (width + gap)) ** 0.5  # of a pixel
+    size = (tiles.shape[1] * inches, tiles.shape[0] * inches)
+    figure = figure or Figure(figsize=size, dpi=150, layout="constrained")
     axis = figure.subplots()
-    axis.imshow(tiles.reshape(rows * (height + foot + gap), -1), cmap="gray", vmin=0, vmax=255)
+    axis.imshow(with_opacity(tiles) if channels else tiles, cmap="gray", vmin=0, vmax=255)
     axis.axis("off")
     for number, caption in enumerate(captions or ()):
         row, column = divmod(number, columns)
-        x, y = (column + 0.5) * (width + gap), row * (height + foot + gap) + height + foot / 2
+        x = column * (width + gap) + (width - 1) / 2
+        y = row * (height + foot + gap) + height + foot / 2
         axis.text(x, y, caption, fontsize=7, color="0.3", ha="center", va="center")
     return figure
 
 
+def with_opacity(rgb):
+    """Colours (H, W, 3) in 0..255 -> (H, W, 4) in 0..1; what is NaN lets the figure shine through.
+
+    matplotlib does so by itself in grey pictures only.
+    """
+    shown = np.isfinite(rgb).all(-1, keepdims=True)
+    return np.concatenate([np.where(shown, np.clip(rgb / 255, 0, 1), 0), shown], axis=-1)
+
+
 def filters(kernels, columns=8):
-    """Filters (h, w, 1, count) as small pictures, each stretched to its own range."""
-    pictures = np.moveaxis(kernels[:, :, 0], -1, 0)
-    low, high = pictures.min(axis=(1, 2), keepdims=True), pictures.max(axis=(1, 2), keepdims=True)
-    figure = mosaic(255 * (pictures - low) / (high - low + 1e-12), columns=columns)
+    """Filters (h, w, 1 or 3, count) as small pictures, each stretched to its own range.
+
+    Those of three channels are drawn in colour, as red, green and blue. Filters of other
+    channels have no colours, and their mean hides what cancels out: ValueError.
+    """
+    kernels = np.asarray(kernels)
+    if kernels.ndim != 4 or kernels.shape[2] not in (1, 3):
+        raise ValueError(
+            "filters are drawn with one channel, in grey, or three, in colour, but kernels are "
+            f"{kernels.shape}: choose a channel c by kernels[:, :, c : c + 1]."
+        )
+    pictures = np.moveaxis(kernels, -1, 0)  # (count, h, w, channels)
+    low, high = (side(pictures, axis=(1, 2, 3), keepdims=True) for side in (np.min, np.max))
+    pictures = 255 * (pictures - low) / (high - low + 1e-12)
+    figure = mosaic(pictures if pictures.shape[3] == 3 else pictures[..., 0], columns=columns)
     figure.set_facecolor("lightsteelblue")  # white would swallow white corners
     return figure
 

@@ -134,6 +134,8 @@ def estimate_prior(dataset, sigma=5.0):
     """
     counts = np.zeros(len(CENTERS))
     for *_, ab in dataset:
+        if ab.shape[-1] != 2:
+            raise ValueError(f"The prior needs batches of ab (..., 2), but got {tuple(ab.shape)}.")
         nearest, _ = soft_encode(ab, neighbors=1)
         counts += np.bincount(np.ravel(ops.convert_to_numpy(nearest)), minlength=len(counts))
     if counts.sum() == 0:

@@ -12,10 +12,14 @@ def pair(raw):
 
 
 def zoom(raw, seed):
-    """A random part of the photo, half to all of each side, as large as the whole, or mirrored."""
+    """A random part of the photo, half to all of each side, as large as the whole, or mirrored.
+
+    The part's size, its place and the mirroring are drawn apart from each other.
+    """
+    of_size, of_place, of_mirror = tf.unstack(tf.random.split(seed, 3))
     height, width, _ = raw["image"].shape
-    share = tf.random.stateless_uniform((), seed, 0.5, 1)
-    part = tf.cast(share * (height, width), tf.int32)
-    image = tf.image.stateless_random_crop(raw["image"], [*tf.unstack(part), 3], seed)
+    share = tf.random.stateless_uniform((), of_size, 0.5, 1)
+    part = tf.cast(tf.math.ceil(share * (height, width)), tf.int32)  # of one pixel, too
+    image = tf.image.stateless_random_crop(raw["image"], [*tf.unstack(part), 3], of_place)
     image = tf.cast(tf.round(tf.image.resize(image, (height, width))), tf.uint8)
-    return {**raw, "image": tf.image.stateless_random_flip_left_right(image, seed)}
+    return {**raw, "image": tf.image.stateless_random_flip_left_right(image, of_mirror)}

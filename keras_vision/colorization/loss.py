@@ -21,19 +21,19 @@ class RebalancedCrossEntropy(keras.losses.Loss):
     prior: frequencies of the bins (313,), from `bins.estimate_prior`. None stands for equal
         frequencies, which makes all weights 1: plain cross-entropy.
     mix: share of the uniform distribution that tempers the weights, in 0..1.
+    Raises ValueError for what `bins.rarity` refuses, and for other shapes.
     """
 
     def __init__(self, prior=None, mix=0.5, name="rebalanced_cross_entropy", **kwargs):
         super().__init__(name=name, **kwargs)
         count = len(bins.CENTERS)
         self.prior = np.full(count, 1 / count) if prior is None else np.asarray(prior, "float64")
-        if self.prior.shape != (count,):
-            raise ValueError(
-                f"prior must hold {count} frequencies, but its shape is {self.prior.shape}."
-            )
         self.mix = mix
+        self.rarity = bins.rarity(self.prior, mix)
 
     def call(self, ab, logits):
+        grid.check_shapes(ab, logits, (len(bins.CENTERS),))
+        logits = ops.cast(logits, "float32")
         indices, weights = bins.soft_encode(grid.to_cells(ab, logits))  # both (B, h, w, 5)
         crossentropy = ops.categorical_crossentropy(
             bins.distribution(indices, weights), logits, from_logits=True
@@ -41,7 +41,7 @@ class RebalancedCrossEntropy(keras.losses.Loss):
         nearest = ops.take_along_axis(
             indices, ops.argmax(weights, axis=-1, keepdims=True), axis=-1
         )
-        rarity = ops.take(bins.rarity(self.prior, self.mix), nearest[..., 0])
+        rarity = ops.take(self.rarity, nearest[..., 0])
         return ops.mean(rarity * crossentropy, axis=(1, 2))
 
     def get_config(self):
@@ -53,9 +53,10 @@ class L2(keras.losses.Loss):
     """Half the squared distance of colours, the mean over pixels (Zhang et al. 2016, eq. 1).
 
     `y_true` ab (B, H, W, 2), `y_pred` ab (B, h, w, 2). Where several colours are likely its
-    best answer is their mean, which is greyish.
+    best answer is their mean, which is greyish. Raises ValueError for other shapes.
     """
 
     def call(self, true_ab, predicted_ab):
-        error = grid.to_cells(true_ab, predicted_ab) - predicted_ab
+        grid.check_shapes(true_ab, predicted_ab, (2,))
+        error = grid.to_cells(true_ab, predicted_ab) - ops.cast(predicted_ab, "float32")
         return ops.mean(ops.sum(error**2, axis=-1), axis=(1, 2)) / 2

@@ -90,6 +90,34 @@ def test_decoding_between_mean_and_mode():
     np.testing.assert_allclose(bins.decode(logits), annealed @ CENTERS, atol=1e-3)
 
 
+@pytest.mark.parametrize("temperature", [1e-7, 1e-40, 5e-324])
+@pytest.mark.parametrize("scale", [1, 1e30])
+def test_hardly_any_temperature_is_none(temperature, scale):
+    logits = scale * np.random.default_rng(0).normal(size=(50, 313)).astype("float32")
+    mode = CENTERS[logits.argmax(1)]
+    np.testing.assert_array_equal(bins.decode(logits, temperature), mode)
+
+
+@pytest.mark.parametrize("temperature", [np.nan, -1, -1e-9, 5, np.inf, None, "0.38", [0.38]])
+def test_what_is_no_temperature_is_refused(temperature):
+    with pytest.raises(ValueError, match=r"temperature must be a number from 0.* to 1, .* not "):
+        bins.decode(np.zeros((1, 313)), temperature)
+    with pytest.raises(ValueError, match="temperature must be"):
+        bins.check_temperature(temperature)
+
+
+@pytest.mark.parametrize("temperature", [0, 1, True, np.float32(0.38), np.float64(0)])
+def test_what_is_a_temperature(temperature):
+    bins.check_temperature(temperature)
+    assert np.isfinite(bins.decode(np.zeros((1, 313)), temperature)).all()
+
+
+def test_logits_of_other_bins_are_refused():
+    for temperature in (0, 0.38):
+        with pytest.raises(ValueError, match=r"logits must be \(\.\.\., 313\), but are \(2, 10\)"):
+            bins.decode(np.zeros((2, 10)), temperature)
+
+
 def test_colours_survive_encoding_and_decoding():
     ab = all_colours()
     indices, weights = (np.asarray(x) for x in bins.soft_encode(ab))
@@ -110,9 +138,24 @@ def test_prior_counts_and_smooths():
     np.testing.assert_allclose(prior.sum(), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("ab", [(0, 0), (80, -110), (-90, 90)])
+def test_no_bin_is_without_a_share(ab):
+    """From one corner of the plane to the other, 262 away, a Gaussian is 0 in float64, too."""
+    prior = bins.estimate_prior([(None, np.full((1, 1, 1, 2), ab, "float32"))])
+    assert prior.dtype == np.float32
+    assert prior.min() == np.float32(2**-126)  # the smallest that no processor flushes to 0
+    np.testing.assert_allclose(prior.sum(), 1, rtol=1e-6)
+    for mix in (0, 0.5, 1):
+        weights = bins.rarity(prior, mix)
+        assert np.isfinite(weights).all()
+        np.testing.assert_allclose(prior.astype("float64") @ weights, 1, rtol=1e-5)
+
+
 def test_prior_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least one picture"):
         bins.estimate_prior([])
+    with pytest.raises(ValueError, match=r"batches of ab \(\.\.\., 2\), but got \(1, 8, 8, 3\)"):
+        bins.estimate_prior([(None, np.zeros((1, 8, 8, 3)))])
 
 
 def test_rarity_has_mean_one_and_rises_with_rareness():
@@ -123,3 +166,40 @@ def test_rarity_has_mean_one_and_rises_with_rareness():
     np.testing.assert_allclose(bins.rarity(prior, mix=1), 1, rtol=1e-5)
     ratio = (0.5 * prior[3] + 0.5 / 313) / (0.5 * prior[7] + 0.5 / 313)
     np.testing.assert_allclose(weights[7] / weights[3], ratio, rtol=1e-4)
+
+
+def test_rarity_of_counts_is_that_of_frequencies():
+    counts = np.random.default_rng(0).integers(0, 9, 313)
+    np.testing.assert_allclose(bins.rarity(counts), bins.rarity(counts / counts.sum()), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("prior", "problem"),
+    [
+        (np.ones(10), r"its shape is \(10,\)"),
+        (np.ones((313, 1)), r"its shape is \(313, 1\)"),
+        ([], r"its shape is \(0,\)"),
+        (np.nan, r"its shape is \(\), .* sum nan"),
+        (np.r_[np.nan, np.ones(312)], "sum nan"),
+        (np.r_[np.inf, np.ones(312)], "sum inf"),
+        (np.r_[-0.5, np.ones(312)], r"least is -0\.5"),
+        (np.zeros(313), "the sum 0"),
+    ],
+)
+def test_what_is_no_prior_is_refused(prior, problem):
+    with pytest.raises(ValueError, match=f"prior must hold 313 frequencies .*{problem}"):
+        bins.rarity(prior)
+
+
+@pytest.mark.parametrize("mix", [np.nan, -0.1, 1.5, None])
+def test_what_is_no_mix_is_refused(mix):
+    with pytest.raises(ValueError, match=f"mix must be a number in 0..1, not {mix}"):
+        bins.rarity(np.ones(313), mix)
+
+
+def test_a_bin_that_never_comes_has_no_rarity_of_its_own():
+    prior = np.r_[0, np.ones(312)]
+    assert np.isfinite(bins.rarity(prior, 1e-6)).all()
+    for mix in (0, 1e-40):
+        with pytest.raises(ValueError, match=f"mix={mix:g} leaves a bin of frequency 0 without"):
+            bins.rarity(prior, mix)

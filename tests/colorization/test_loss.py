@@ -80,6 +80,17 @@ def test_perfect_logits_leave_the_entropy_of_the_target():
     np.testing.assert_allclose(value, -(z * np.log(z)).sum(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_any_dtype_is_computed_in_float32(dtype):
+    for loss, outputs in ((RebalancedCrossEntropy, LOGITS), (L2, AB[:, ::-1])):
+        given = AB.astype(dtype), outputs.astype(dtype)
+        np.testing.assert_allclose(
+            loss(dtype=dtype)(*given),
+            loss()(AB, outputs),
+            rtol=1e-6 if dtype == "float64" else 0.01,
+        )
+
+
 def test_sample_weight_masks_a_photo():
     loss = RebalancedCrossEntropy(PRIOR)
     masked = loss(AB, LOGITS, sample_weight=np.float32([1, 0]))
@@ -87,15 +98,47 @@ def test_sample_weight_masks_a_photo():
 
 
 @pytest.mark.parametrize("loss", [RebalancedCrossEntropy(PRIOR, mix=0.3), L2()])
-def test_saved_and_loaded(loss):
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
-    outputs = LOGITS if loss.name == "rebalanced_cross_entropy" else AB + 1
+def test_saved_and_loaded(tmp_path, loss):
+    bins = 313 if loss.name == "rebalanced_cross_entropy" else None
+    model = build(bins=bins, width=1 / 16)
+    model.compile("sgd", loss)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras").loss
+    assert again.get_config() == loss.get_config()
+    outputs = LOGITS if bins else AB + 1
     np.testing.assert_allclose(again(AB, outputs), loss(AB, outputs), rtol=1e-6)
 
 
-def test_a_prior_of_another_length_is_refused():
-    with pytest.raises(ValueError, match="313 frequencies"):
-        RebalancedCrossEntropy(np.ones(10))
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"prior": np.ones(10)}, "313 frequencies"),
+        ({"prior": np.full(313, np.nan)}, "sum nan"),
+        ({"prior": -PRIOR}, "the least is -"),
+        ({"mix": 2}, "mix must be"),
+        ({"prior": np.eye(313)[0], "mix": 0}, "mix=0 leaves a bin"),
+    ],
+)
+def test_a_prior_that_is_none_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        RebalancedCrossEntropy(**arguments)
+
+
+@pytest.mark.parametrize(
+    "ab",
+    [AB[..., 0], AB[..., :1], np.concatenate([AB, AB[..., :1]], -1), AB[0], AB[:1]],
+    ids=["no channels", "one channel", "Lab", "one photo", "another batch"],
+)
+@pytest.mark.parametrize(("loss", "outputs"), [(RebalancedCrossEntropy(), LOGITS), (L2(), AB)])
+def test_other_shapes_are_refused(loss, outputs, ab):
+    with pytest.raises(ValueError, match=r"Expected true colours ab \(B, H, W, 2\)"):
+        loss(ab, outputs)
+
+
+@pytest.mark.parametrize(("loss", "outputs"), [(L2(), LOGITS), (RebalancedCrossEntropy(), AB)])
+def test_the_twins_outputs_are_told_apart(loss, outputs):
+    with pytest.raises(ValueError, match=r"as many outputs \(B, h, w, (2|313)\), got"):
+        loss(AB, outputs)
 
 
 def test_one_replica_and_two_agree(tmp_path, two_replicas):

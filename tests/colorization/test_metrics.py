@@ -1,9 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from keras_vision.colorization import PSNR, AuC, ChromaRatio
+from keras_vision.colorization import PSNR, AuC, ChromaRatio, RebalancedCrossEntropy, build
 from keras_vision.colorization.bins import CENTERS, rarity, soft_encode
 from keras_vision.colorization.color import rgb_to_lab
 from keras_vision.colorization.metrics import area, error_curve
@@ -79,9 +80,98 @@ def test_psnr_equals_numpy():
 
 
 @pytest.mark.parametrize("metric", [AuC(PRIOR, 0.5), AuC(), ChromaRatio(0.7), PSNR()])
-def test_saved_and_loaded(metric):
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
+def test_saved_and_loaded(tmp_path, metric):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[metric])
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    again = again.get_compile_config()["metrics"][0]
+    again = keras.saving.deserialize_keras_object(again)
+    assert type(again) is type(metric)
     assert again.get_config() == metric.get_config()
+
+
+@pytest.mark.parametrize("metric", [AuC(PRIOR), AuC(), ChromaRatio()], ids=lambda m: m.name)
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_sample_weights_repeat_photos(metric, shape):
+    """A weight of 2 counts a photo twice, and 0 leaves it out."""
+    ab, answer, _ = scene(0)
+    metric.reset_state()
+    metric.update_state(ab, answer, sample_weight=np.float64([2, 0, 1]).reshape(shape))
+    weighted = float(metric.result())
+    metric.reset_state()
+    metric.update_state(ab[[0, 0, 2]], answer[[0, 0, 2]])
+    np.testing.assert_allclose(weighted, float(metric.result()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("metric", [AuC(PRIOR), ChromaRatio()], ids=lambda m: m.name)
+def test_a_weight_for_each_pixel_is_refused(metric):
+    ab, answer, _ = scene(0, count=1)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+        metric.update_state(ab, answer, sample_weight=np.ones(ab.shape[:3]))
+
+
+@pytest.mark.parametrize("metric", [AuC(PRIOR), ChromaRatio(), PSNR()], ids=lambda m: m.name)
+def test_an_empty_batch_changes_nothing(metric):
+    channels = 3 if metric.name == "psnr" else 2
+    ab, cells = RNG.uniform(-50, 50, (2, 2, 8, 8, channels))
+    metric.reset_state()
+    metric.update_state(ab, cells)
+    before = float(metric.result())
+    metric.update_state(ab[:0], cells[:0])
+    assert float(metric.result()) == before > 0
+
+
+@pytest.mark.parametrize("metric", [AuC, ChromaRatio])
+def test_what_is_no_temperature_is_refused(metric):
+    with pytest.raises(ValueError, match="temperature must be a number"):
+        metric(temperature=5)
+
+
+@pytest.mark.parametrize("prior", [np.full(313, np.nan), np.ones(10), np.zeros(313)])
+def test_what_is_no_prior_is_refused(prior):
+    with pytest.raises(ValueError, match="313 frequencies"):
+        AuC(prior)
+
+
+@pytest.mark.parametrize("metric", [AuC(), ChromaRatio()], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    ("true", "outputs"),
+    [
+        ((1, 8, 8), (1, 2, 2, 2)),
+        ((1, 8, 8, 1), (1, 2, 2, 2)),
+        ((1, 8, 8, 3), (1, 2, 2, 313)),
+        ((8, 8, 2), (1, 2, 2, 2)),
+        ((2, 8, 8, 2), (1, 2, 2, 2)),
+        ((1, 8, 8, 2), (1, 2, 2, 10)),
+    ],
+)
+def test_other_shapes_are_refused(metric, true, outputs):
+    with pytest.raises(ValueError, match=r"Expected true colours ab \(B, H, W, 2\)"):
+        metric.update_state(np.zeros(true), np.zeros(outputs))
+
+
+@pytest.mark.parametrize("predicted", [(2, 8, 8, 1), (1, 8, 8, 3), (2, 8, 9, 3), (8, 8, 3)])
+def test_psnr_of_other_shapes_is_refused(predicted):
+    with pytest.raises(ValueError, match=r"Expected photos \(B, H, W, 3\) twice"):
+        PSNR().update_state(np.zeros((2, 8, 8, 3)), np.zeros(predicted))
+
+
+def test_one_replica_and_two_agree(two_replicas):
+    ab, lightness = RNG.uniform(-70, 70, (6, 16, 16, 2)), RNG.uniform(0, 100, (6, 16, 16, 1))
+
+    def scores():
+        keras.utils.set_random_seed(0)
+        model = build(width=1 / 64)
+        model.compile(loss=RebalancedCrossEntropy(), weighted_metrics=[AuC(PRIOR), ChromaRatio()])
+        weights = np.float32([1, 2, 0, 3, 1, 1])
+        return model.evaluate(lightness, ab, 4, verbose=0, sample_weight=weights, return_dict=True)
+
+    one = scores()
+    with two_replicas.scope():
+        two = scores()
+    for name in ("auc", "chroma_ratio"):
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-5)
 
 
 @pytest.mark.realdata
