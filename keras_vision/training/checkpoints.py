@@ -1,35 +1,20 @@
-"""The files of a run: checkpoints `model-<global step>.keras`, history.csv, run.json.
+"""The files of a run: checkpoints `model-<global step>.keras`, and history.csv.
 
 Each is written whole or not at all.
 """
 
 import contextlib
-import json
 import os
 import re
 import warnings
+import zipfile
 from pathlib import Path
 
 import pandas as pd
 
+from keras_vision.training.log import say
+
 NO_ROWS = pd.DataFrame(columns=["epoch", "global_step"])  # of history.csv
-
-
-def same_as_begun(log_dir, **settings):
-    """Raises ValueError where the run in the folder was begun with other settings."""
-    path = Path(log_dir) / "run.json"
-    if not path.exists():
-        write(json.dumps(settings), path)
-    begun = json.loads(path.read_text())
-    changed = [name for name in settings if settings[name] != begun[name]]
-    if changed:
-        was, now = (
-            ", ".join(f"{name}={of[name]}" for name in changed) for of in (begun, settings)
-        )
-        raise ValueError(
-            f"The run in {log_dir} was begun with {was}, which is now {now}: "
-            "set it as it was, or choose a new log_dir."
-        )
 
 
 def checkpoints(log_dir):
@@ -40,18 +25,53 @@ def checkpoints(log_dir):
     return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
+def start_from(checkpoint):
+    """What to do for a new run with other settings, in words."""
+    return (
+        f"To start there from this model, call model.load_weights({str(checkpoint)!r}) in "
+        "TrainConfig.model, before compile()."
+    )
+
+
 def finished(log_dir, steps_per_epoch):
     """(number of finished epochs, their checkpoint or None).
 
     An epoch is finished once it has a row in history.csv: a kill after its checkpoint was saved
-    may have cut off its validation.
+    may have cut off its validation. Epochs whose checkpoint is no longer whole are done again.
     """
     found, path = checkpoints(log_dir), Path(log_dir) / "history.csv"
     if path.exists():
         rows = set(read_history(path)["global_step"])
         found = {step: checkpoint for step, checkpoint in found.items() if step in rows}
-    step, checkpoint = list(found.items())[-1] if found else (0, None)
-    return step // steps_per_epoch, checkpoint
+    spoilt = []
+    for step, checkpoint in reversed(found.items()):
+        if is_whole(checkpoint):
+            if spoilt:
+                say(f"{', '.join(spoilt)} is not whole: going back to {checkpoint.name}")
+                forget(path, step)
+            return step // steps_per_epoch, checkpoint
+        spoilt.append(checkpoint.name)
+    if spoilt:
+        raise ValueError(
+            f"No checkpoint in {log_dir} is whole ({', '.join(spoilt)}): restore one, or choose a "
+            "new log_dir."
+        )
+    return 0, None
+
+
+def is_whole(checkpoint):
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return archive.testzip() is None
+    except (EOFError, zipfile.BadZipFile):
+        return False
+
+
+def forget(history, step):
+    """Drops the rows of history.csv that come after a global step."""
+    if history.exists():
+        rows = read_history(history)
+        write(rows[rows["global_step"] <= step].to_csv(index=False), history)
 
 
 def read_history(path):

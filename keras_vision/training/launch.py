@@ -9,19 +9,16 @@ import keras
 import tensorflow as tf
 
 from keras_vision.training.adam import fuse_adam
-from keras_vision.training.callbacks import (
-    FreshRandomness,
-    History,
-    Log,
-    ModelSaver,
-    StopOnNaN,
-    WholeEpochs,
-    say,
-)
-from keras_vision.training.checkpoints import finished, restore, same_as_begun
+from keras_vision.training.checkpoints import finished, restore
+from keras_vision.training.evaluation import evaluated_first
+from keras_vision.training.guards import FreshRandomness, StopOnNaN, WholeEpochs
+from keras_vision.training.log import Log, say
 from keras_vision.training.machines import HandBack, OwnCopy, agree_on, copy_of
-from keras_vision.training.strategy import agree_with_one, default_strategy, is_of_keras
+from keras_vision.training.returned import built, divide_evenly, endless
+from keras_vision.training.settings import same_as_begun
+from keras_vision.training.strategy import agree_with_one, default_strategy, is_of_keras, known
 from keras_vision.training.table import variable_table
+from keras_vision.training.writers import History, ModelSaver, PictureWriter
 
 
 def launch(config, strategy=None):
@@ -36,23 +33,29 @@ def launch(config, strategy=None):
     when another run is at work in `log_dir`, ValueError where the run there was begun with another
     model or other settings, and OSError when a checkpoint cannot be written.
     """
-    log_dir = Path(config.log_dir)
-    log_dir.mkdir(parents=True, exist_ok=True)
-    strategy = strategy or default_strategy()
+    log_dir = made(config.log_dir)
+    strategy = known(strategy or default_strategy())
     shared = is_of_keras(strategy)
     with only_run_in(log_dir), tf.summary.create_file_writer(str(log_dir)).as_default():
+        build = partial(built, config.model, config.seed, config.precision)
+        with strategy.scope():
+            model = build()
         same_as_begun(
             log_dir,
             seed=config.seed,
             precision=config.precision,
             steps_per_epoch=config.steps_per_epoch,
+            backend=keras.backend.backend(),
+            optimizer=model.optimizer,
+            loss=model.loss,
+            loss_weights=getattr(model._compile_loss, "_user_loss_weights", None),
+            dataflow=config.dataflow,
+            model=model,
         )
         first_epoch, checkpoint = finished(log_dir, config.steps_per_epoch)
         if shared:
             agree_on(first_epoch)
-        build = partial(built, config.model, config.seed, config.precision)
         with strategy.scope():
-            model = build()
             print(variable_table(model), flush=True)
             fuse_adam(model.optimizer)
             if checkpoint:
@@ -61,10 +64,8 @@ def launch(config, strategy=None):
         if first_epoch >= config.max_epoch:
             say(f"{log_dir} has {first_epoch} epochs already: raise max_epoch to go on")
         own = copy_of(model, build()) if shared else model
-        dataset = config.dataflow(first_epoch * config.steps_per_epoch, config.seed)
-        model.steps_per_execution = largest_divisor(
-            config.steps_per_epoch, model.steps_per_execution
-        )
+        dataset = endless(config.dataflow(first_epoch * config.steps_per_epoch, config.seed))
+        divide_evenly(model, config.steps_per_epoch)
         agree_with_one(model, dataset, strategy)
         between = with_saver_and_history(config.callbacks)
         callbacks = keras.callbacks.CallbackList(
@@ -99,10 +100,25 @@ def launch(config, strategy=None):
         return copy_of(model, own) if shared else model
 
 
+def made(log_dir):
+    """The folder, made where there is none."""
+    try:
+        folder = Path(log_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, TypeError) as error:
+        raise type(error)(f"TrainConfig.log_dir must be a folder for the run: {error}") from None
+    return folder
+
+
 def with_saver_and_history(callbacks):
     """Callbacks run in their order: what a checkpoint should hold must be done before it."""
     saver = any(isinstance(callback, ModelSaver) for callback in callbacks)
-    return [*callbacks, *([] if saver else [ModelSaver()]), History()]
+    folders = [callback.name for callback in callbacks if isinstance(callback, PictureWriter)]
+    if len(set(folders)) < len(folders):
+        raise ValueError(
+            f"PictureWriters write to {', '.join(folders)}: give each a name of its own."
+        )
+    return [*evaluated_first(callbacks), *([] if saver else [ModelSaver()]), History()]
 
 
 @contextmanager
@@ -115,26 +131,3 @@ def only_run_in(log_dir):
         raise RuntimeError(
             f"Another run is training in {log_dir}: choose another log_dir."
         ) from None
-
-
-def built(model, seed, precision):
-    """What `model()` returns under this dtype policy, with the weights that the seed gives."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        keras.utils.set_random_seed(seed)
-        network = model()
-    finally:
-        keras.config.set_dtype_policy(before)
-    if not (network.built and network.compiled):
-        raise ValueError(
-            f"TrainConfig.model returned a {type(network).__name__} that is not "
-            f"{'compiled: call compile()' if network.built else 'built: give it a keras.Input'}"
-        )
-    network.optimizer.build(network.trainable_variables)  # to be restored and copied
-    return network
-
-
-def largest_divisor(number, limit):
-    """Keras would train past the epoch's end if this many steps at a time did not divide it."""
-    return next(divisor for divisor in range(limit, 0, -1) if number % divisor == 0)

@@ -48,6 +48,9 @@ class HandBack(keras.callbacks.Callback):
         copy_of(self.own, self.model)
         self.model.stop_training |= self.own.stop_training
 
+    def on_train_end(self, logs=None):
+        copy_of(self.own, self.model)  # EarlyStopping may have restored the best weights
+
 
 def copy_of(model, target):
     """Returns `target` with the weights of `model` and the state of its optimiser."""

@@ -5,7 +5,8 @@ from types import MethodType
 import keras
 import tensorflow as tf
 
-from keras_vision.training.callbacks import say
+from keras_vision.training.log import say
+from keras_vision.training.whole_batch import see_whole_batch
 
 
 def default_strategy():
@@ -14,6 +15,21 @@ def default_strategy():
         return keras.distribution.DataParallel()
     several = len(tf.config.list_logical_devices("GPU")) > 1
     return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+
+
+def known(strategy):
+    """The strategy; TypeError where it is none, or not one that the backend trains with."""
+    on_jax = keras.backend.backend() == "jax"
+    of_tensorflow = isinstance(strategy, tf.distribute.Strategy)
+    if of_tensorflow and not (on_jax and strategy.num_replicas_in_sync > 1):
+        return strategy
+    if on_jax and is_of_keras(strategy):
+        return strategy
+    wanted = "keras.distribution.DataParallel" if on_jax else "tf.distribute.Strategy"
+    raise TypeError(
+        f"strategy must be a {wanted} on the {keras.backend.backend()} backend; "
+        f"got a {type(strategy).__name__}"
+    )
 
 
 def is_of_keras(strategy):
@@ -48,6 +64,7 @@ def agree_with_one(model, dataset, strategy):
             layer.call = MethodType(dropout_as_one, layer)  # else all shares would get one mask
     for difference in differences(model):
         say(f"{replicas} replicas will not train as one: {difference}")
+    see_whole_batch(model, dataset, strategy)
 
 
 def differences(model):

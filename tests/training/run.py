@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_vision.rows import Rows
 from keras_vision.training import BatchData, InferenceRunner, ModelSaver, TrainConfig, launch
 
 
@@ -46,14 +47,14 @@ def jitter(raw, seed):
 
 def main(log_dir, max_epoch, hook, step):
     x = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
-    data = tf.data.Dataset.from_tensor_slices({"x": x, "y": x[:, :1] ** 2})
+    data = Rows({"x": x, "y": x[:, :1] ** 2})
 
     def pair(raw):
         return raw["x"], raw["y"]
 
     config = TrainConfig(
         model=model,
-        dataflow=BatchData(data, 8, example=pair, augment=jitter, shuffle=50),
+        dataflow=BatchData(data, 8, example=pair, augment=jitter),
         steps_per_epoch=6,
         max_epoch=max_epoch,
         callbacks=[

@@ -64,7 +64,7 @@ def weights(log_dir, step):
     return found
 
 
-@pytest.mark.multiprocess
+@pytest.mark.slow
 def test_two_machines_train_what_one_would(tmp_path):
     one, *two = (tmp_path / name for name in ("one", "0", "1"))
     output(start([RUN, one, 3]))
@@ -87,7 +87,7 @@ def test_two_machines_train_what_one_would(tmp_path):
         assert "ValueError: The machines have finished 1 and 2 epochs: delete newer" in text
 
 
-@pytest.mark.multiprocess
+@pytest.mark.slow
 def test_lesson_2_on_two_machines(tmp_path):
     folders = [tmp_path / "0", tmp_path / "1"]
     printed = together(*([LESSON, "--epochs", 1, "--out", folder] for folder in folders))
