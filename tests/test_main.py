@@ -190,3 +190,10 @@ def test_ctrl_c_is_one_line(photos, tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert errors.splitlines()[-1] == "keras_vision: stopped; what is done stays."
+
+
+def test_a_checkpoint_without_pytorch_is_one_line(photos, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (tmp_path / "eccv16.pth").write_bytes(b"PK")
+    options = ("--out", tmp_path / "out", "--weights", tmp_path / "eccv16.pth")
+    assert "eccv16.pth needs PyTorch: pip install torch" in colorize(*photos, *options)

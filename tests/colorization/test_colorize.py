@@ -121,3 +121,21 @@ def test_a_broken_photo_is_named(model, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     with pytest.raises(ValueError, match=r"broken\.jpg"):
         colorization.colorize(model, [photo(8, 8), tmp_path / "broken.jpg"])
+
+
+def test_an_empty_batch(model):
+    empty = np.zeros((0, 64, 64, 3), "uint8")
+    assert colorization.colorize(model, empty).shape == empty.shape
+
+
+def test_a_generator_is_coloured_photo_by_photo(model):
+    coloured = colorization.colorize(model, (photo(16, 8 * n) for n in (1, 2, 3)))
+    assert [rgb.shape[1] for rgb in coloured] == [8, 16, 24]
+
+
+@pytest.mark.parametrize(
+    "setting", [{"temperature": np.nan}, {"temperature": 5}, {"size": 0}, {"size": np.inf}]
+)
+def test_settings_out_of_range(model, setting):
+    with pytest.raises(ValueError, match=f"{next(iter(setting))} must be"):
+        colorization.colorize(model, photo(8, 8), **setting)
