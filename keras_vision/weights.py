@@ -3,7 +3,7 @@
 import warnings
 import zipfile
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import h5py
@@ -62,7 +62,7 @@ def named(found, surplus):
 
 
 def shapes(path):
-    """{name: shape} of the arrays in a `.keras` or `.weights.h5` file, the optimiser's left out."""
+    """{name: shape} of the arrays in a `.keras` or `.weights.h5` file, but not the optimiser's."""
     found = {}
 
     def note(name, item):
@@ -77,13 +77,12 @@ def shapes(path):
 @contextmanager
 def opened(path):
     """The HDF5 file of weights, which in a `.keras` is one among others."""
-    try:
-        if path.suffix != ".keras":
-            with h5py.File(path) as file:
-                yield file
-        else:
-            with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as inner:
-                with h5py.File(inner) as file:
-                    yield file
-    except Exception as error:
-        raise ValueError(f"{path} is no whole file of weights: {error}") from error
+    with ExitStack() as stack:
+        try:
+            inner = path
+            if path.suffix == ".keras":
+                archive = stack.enter_context(zipfile.ZipFile(path))
+                inner = stack.enter_context(archive.open("model.weights.h5"))
+            yield stack.enter_context(h5py.File(inner))
+        except Exception as error:
+            raise ValueError(f"{path} is no whole file of weights: {error}") from error

@@ -234,7 +234,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="2 short rounds at width 0.25")
     args = parser.parse_args()
     bench.warn_if_busy()
-    width, rounds, seconds = (0.25, 2, 0.3) if args.quick else (1.0, 5, 2.0)
+    width, rounds, seconds = (0.25, 2, 0.3) if args.quick else (1.0, 3, 2.0)
     inputs = shared_inputs()
     rows = bench.rows(works(width, args.data), inputs, rounds, seconds)
     bench.report(rows, args.out, width=width, rounds=rounds)

@@ -238,7 +238,7 @@ def main():
     from keras_vision.datasets import mnist
 
     bench.warn_if_busy()
-    rounds, seconds, seeds, goal = (2, 1.0, 1, 0.95) if args.quick else (5, 3.0, 3, 0.99)
+    rounds, seconds, seeds, goal = (2, 1.0, 1, 0.95) if args.quick else (3, 3.0, 3, 0.99)
     with tempfile.TemporaryDirectory() as folder:
         inputs = {"root": args.data or mnist.SUBSET, "folder": folder}
         rows = chain(bench.rows(works(), inputs, rounds, seconds), race(inputs, seeds, goal))

@@ -85,7 +85,7 @@ def test_a_function_that_fails_is_no_broken_file():
         return raw["number"]
 
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="photo_4 was read, but its.*too larg"
+        tf.errors.InvalidArgumentError, match=r"photo_4 was read, but its.*too larg"
     ):
         list(batches(rows(), example, 3))
 

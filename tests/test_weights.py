@@ -17,7 +17,7 @@ def network(*units, outputs=1, name="small"):
 
 @pytest.fixture
 def saved(tmp_path):
-    """A function that saves a network of these layers, compiled and trained, and returns the path."""
+    """A function that saves a network of these layers, after a step: (path, network)."""
 
     def save(*units, suffix=".weights.h5"):
         path, model = tmp_path / f"{'_'.join(map(str, units))}{suffix}", network(*units)
@@ -42,9 +42,9 @@ def test_a_file_that_fits(saved, suffix, outputs):
 @pytest.mark.parametrize(
     ("units", "message"),
     [
-        ((3,), r"lacks nothing, and has layers/dense_1/vars/0 \(3, 2\), .*_1/vars/1 \(2,\) beyond"),
+        ((3,), r"lacks nothing, and has layers/dense_1/vars/0 \(3, 2\), .* beyond"),
         ((3, 2, 5), r"lacks dense\w*/kernel \(2, 5\), dense\w*/bias \(5,\), and has nothing"),
-        ((7, 2), r"lacks dense\w*/kernel \(4, 7\), .*, and has layers/dense/vars/0 \(4, 3\), .* beyond"),
+        ((7, 2), r"lacks dense\w*/kernel \(4, 7\), .*, and has layers/dense/vars/0 \(4, 3\)"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
@@ -100,7 +100,7 @@ def test_mutated_files(saved):
     """Whatever became of its bytes, a file loads, or is refused by one error with its name."""
     path, _ = saved(3, 2)
     whole, rng = path.read_bytes(), np.random.default_rng(0)
-    refused = 0
+    refusals = []
     for _ in range(150):
         data = bytearray(whole)
         for place in rng.integers(0, len(data), rng.integers(1, 40)):
@@ -109,10 +109,9 @@ def test_mutated_files(saved):
         try:
             weights.load(network(3, 2), path)
         except ValueError as error:
-            assert str(path) in str(error)
-            assert "\n" not in str(error)
-            refused += 1
-    assert refused > 50
+            refusals.append(str(error))
+    assert len(refusals) > 50
+    assert all(str(path) in told and "\n" not in told for told in refusals)
 
 
 @pytest.mark.parametrize("name", ["imagenet", "nowhere.keras"])

@@ -92,7 +92,9 @@ def test_saved_and_loaded(tmp_path, suffix):
 def test_weights_that_do_not_fit(tmp_path):
     path = tmp_path / "model.weights.h5"
     mnist_convnet.build(classes=7).save_weights(path)
-    with pytest.raises(ValueError, match=r"mnist_convnet cannot take .* lacks fc1/kernel \(512, 10\)"):
+    with pytest.raises(
+        ValueError, match=r"mnist_convnet cannot take .* lacks fc1/kernel \(512, 10\)"
+    ):
         mnist_convnet.build(weights=path)
     path.write_bytes(b"no weights")
     with pytest.raises(ValueError, match=r"model\.weights\.h5 is no whole file"):

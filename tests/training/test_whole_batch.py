@@ -44,12 +44,13 @@ def mean_of_all(y, prediction):
 
 
 def losses():
-    dice = keras.losses.Dice()
+    twice = pairs()
     return {
         "a_value_per_example": "mse",
         "a_sum_of_such": keras.losses.MeanSquaredError("sum"),
-        "a_scalar": dice,
-        "the_same_once_more": dice,
+        "a_scalar": keras.losses.Dice(),
+        "examples_compared": twice,
+        "the_same_once_more": twice,
         "a_sum_of_scalars": keras.losses.Tversky(reduction="sum"),
         "a_sum_of_examples_compared": pairs("sum"),
         "classes": OfClasses(),

@@ -1,0 +1,62 @@
+"""Pixels -> a picture file, all of it or nothing at all."""
+
+import os
+import secrets
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+JPEG = ("JPEG", {"quality": 95, "subsampling": 0})  # 0: colour at full resolution
+TIFF = ("TIFF", {"compression": "tiff_deflate"})
+FORMATS = {
+    ".png": ("PNG", {}),
+    ".jpg": JPEG,
+    ".jpeg": JPEG,
+    ".webp": ("WEBP", {"quality": 95}),
+    ".tif": TIFF,
+    ".tiff": TIFF,
+    ".bmp": ("BMP", {}),
+}
+
+
+def encode(rgb, suffix, name):
+    """uint8 (H, W, 3) -> the bytes of a picture file."""
+    if suffix not in FORMATS:
+        raise ValueError(f"{name}: expected a suffix of {' '.join(FORMATS)}, got {suffix!r}")
+    is_rgb = isinstance(rgb, np.ndarray) and rgb.ndim == 3 and rgb.shape[2] == 3
+    if not is_rgb or rgb.dtype != np.uint8 or rgb.size == 0:
+        came = f"{getattr(rgb, 'dtype', type(rgb).__name__)} {getattr(rgb, 'shape', '')}"
+        fix = "images.read(array) converts one photo"
+        raise ValueError(f"{name}: expected a uint8 array (H, W, 3), got {came}; {fix}")
+    kind, settings = FORMATS[suffix]
+    file = BytesIO()
+    try:
+        Image.fromarray(rgb).save(file, kind, **settings)
+    except (OSError, ValueError) as error:  # JPEG ends at 65,500 pixels a side, WebP at 16,383
+        raise ValueError(f"{name}: {rgb.shape} cannot be {kind} ({error}); try .png") from error
+    return file.getvalue()
+
+
+def write(path, data, overwrite):
+    # The name appears once the file is whole: a kill or a full disk leaves the old one alone.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.write_bytes(data)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _claim(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _claim(temporary, path):
+    """Moves `temporary` to `path`; of several processes at most one succeeds."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without hard links, FAT for one
+        path.touch(exist_ok=False)  # O_EXCL: one process gets past this line
+        os.replace(temporary, path)
