@@ -120,6 +120,8 @@ def test_nothing_of_a_solution_is_in_the_start_notebook(path):
     elsewhere = {line.strip() for lines in outside for line in lines}
     for line in (line.strip() for lines in solutions for line in lines):
         assert line in elsewhere or line not in start
+        answer = line.partition(" = ")[2]
+        assert len(answer) < 6 or answer not in start  # not even in the check
     assert "[solution" not in "\n".join(notebook_cells(path, "solution"))
 
 

@@ -46,7 +46,7 @@ from matplotlib.figure import Figure
 
 from keras_vision import lesson, plots
 from keras_vision.classification import classify, mistakes, mnist_convnet
-from keras_vision.classification.data import shift
+from keras_vision.classification import data as recipes
 from keras_vision.datasets import mnist
 from keras_vision.training import (
     BatchData,
@@ -202,8 +202,8 @@ def main(data=mnist.SUBSET, out="out/02_mnist_tensorpack", epochs=12, gpus=0, se
     # example left out?
 
     # %%
-    # [solution: a moved digit is the same digit: which function of classification.data says so?]
-    augment = shift
+    # [solution: a moved digit is the same digit: which function of `recipes` says so?]
+    augment = recipes.shift
     # [end]
     hint = "(raw, seed) -> raw: up to two pixels, any way, another for each seed, the label kept."
     lesson.check(augment, moves_digits, hint)
