@@ -6,7 +6,8 @@ Lecture:   ConvNets tutorial, slides "Define task: Image colourisation" to "Trac
 Needs:     convolutions, softmax and cross-entropy, gradient descent.
 Run:       python tutorials/01_colorization.py                       a minute on two cores, offline
            python tutorials/01_colorization.py --full --data DIR     all of Tiny ImageNet, on GPUs
-Data:      DIR is the folder tiny-imagenet-200: python scripts/download_tiny_imagenet.py
+Data:      DIR is the folder tiny-imagenet-200 as it is published (wnids.txt, words.txt, train/,
+           val/); python scripts/download_tiny_imagenet.py fetches it.
 Expect:    EXPECTED, below, which the lesson prints beside what it has measured.
 Pictures:  out/01_colorization/, or out/01_colorization_full/
 """
@@ -32,8 +33,8 @@ EXPECTED = {  # (value, tolerance) of the fast form
     "loss before training": (5.75, 0.1),
     "loss of the first epoch, rebalanced": (4.4, 0.6),
     "loss of the last epoch, rebalanced": (3.0, 0.4),
-    "chroma over the truth's, L2": (0.5, 0.25),
-    "chroma over the truth's, rebalanced": (1.05, 0.55),
+    "chroma over the truth's, L2": (0.5, 0.1),
+    "chroma over the truth's, rebalanced": (1.1, 0.2),
 }
 FULL = {"epochs": 30, "width": 1.0, "rate": 3e-4}
 
@@ -149,11 +150,15 @@ def main(data=None, out="out/01_colorization", epochs=16, width=1 / 8, rate=2e-3
     # [solution: rare colours shall count more: what weighs the bins, given their prior?]
     weights = bins.rarity(prior)
     # [end]
+    losses = {"l2": colorization.L2(), "rebalanced": colorization.RebalancedCrossEntropy(prior)}
     hint = "The rarer, the more, and 1 in the mean over pixels: `bins` has it (equation 4)."
-    lesson.check(weights, lambda weights: weighs_rare_bins(weights, prior), hint)
+    lesson.check(weights, losses["rebalanced"].rarity, hint)
     light = np.concatenate([np.full((313, 1), 70), bins.CENTERS], axis=1)
     bin_colours = np.asarray(lab_to_rgb(light))
-    plots.show(plots.colour_plane(bins.CENTERS, bin_colours, 8 * weights), out / "5_rarity.png")
+    plots.show(
+        plots.colour_plane(bins.CENTERS, bin_colours, 8 * np.asarray(weights)),
+        out / "5_rarity.png",
+    )
 
     # %% [markdown]
     # ## 6. Training
@@ -165,7 +170,6 @@ def main(data=None, out="out/01_colorization", epochs=16, width=1 / 8, rate=2e-3
     predicted_steps = len(train) // 32
     # [end]
     lesson.check(predicted_steps, len(dataflow), "What does not fill a batch sits out the epoch.")
-    losses = {"l2": colorization.L2(), "rebalanced": colorization.RebalancedCrossEntropy(prior)}
     spread = np.linspace(0, len(validation) - 1, 8).astype(int)
     shown = np.stack([raw["image"] for raw in validation.select(spread)])
     untrained = compiled(cross_entropy)
@@ -188,9 +192,9 @@ def main(data=None, out="out/01_colorization", epochs=16, width=1 / 8, rate=2e-3
 
     # %% [markdown]
     # ## 7. Validation and tuning
-    # The curves tell fast from slow and learning from memorising; six photos are soon memorised.
-    # The networks that come with this package had 20,000 photos: from here on, the fast form
-    # uses them.
+    # The curves tell fast from slow and learning from memorising. Here validation is the easier:
+    # its crops are of the same six photos, and neither zoomed nor mirrored. The networks that
+    # come with this package had 20,000 photos: from here on, the fast form uses them.
 
     # %%
     history = pd.read_csv(out / "rebalanced" / "history.csv")
@@ -223,7 +227,6 @@ def main(data=None, out="out/01_colorization", epochs=16, width=1 / 8, rate=2e-3
     print(
         "Mean chroma over the truth's:", {name: round(value, 2) for name, value in chroma.items()}
     )
-    assert chroma["l2"] < chroma["rebalanced"], "the mean of many colours is greyish"
     kernels = models["rebalanced"].get_layer("conv1_1").get_weights()[0]
     plots.show(plots.filters(kernels), out / "8_filters.png")
 
@@ -253,13 +256,6 @@ def costs_least(colours, ab):
     steps = np.float32([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)])
     costs = [np.mean((np.stack(colours) - (ab + step)) ** 2) for step in steps]
     return np.shape(ab) == (2,) and costs[0] < min(costs[1:])
-
-
-def weighs_rare_bins(weights, prior):
-    """Whether weights (313,) fall where the prior grows, with mean 1 under it."""
-    weights = np.asarray(weights, "float64")
-    falls = np.diff(weights[np.argsort(prior)]).max() < 1e-6
-    return falls and weights.max() > 2 * weights.min() and abs(prior @ weights - 1) < 1e-3
 
 
 def chroma_ratio(true, coloured):

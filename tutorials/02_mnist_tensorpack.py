@@ -34,6 +34,7 @@ What became of the slide's words:
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
@@ -58,11 +59,11 @@ from keras_vision.training import (
 )
 
 EXPECTED = {  # (value, tolerance) of the fast form, which has a tenth of MNIST
-    "validation accuracy, as upstream": (0.975, 0.01),
+    "validation accuracy, as upstream": (0.978, 0.01),
     "validation accuracy, tuned": (0.98, 0.01),
-    "validation loss, as upstream": (0.075, 0.02),
-    "validation loss, tuned": (0.06, 0.02),
-    "loss with dropout left on, over without": (1.5, 0.4),
+    "validation loss, as upstream": (0.07, 0.02),
+    "validation loss, tuned over upstream's": (0.7, 0.15),
+    "loss with dropout left on, over without": (1.4, 0.3),
     "share of digits right, dark on light": (0.97, 0.03),
 }
 FULL = {"data": None}
@@ -199,14 +200,15 @@ def main(data=mnist.SUBSET, out="out/02_mnist_tensorpack", epochs=12, gpus=0, se
     # you hold out instead?)
     #
     # Exercise: 99.4 % in 12 epochs on all of MNIST, with the network as it is. What has the
-    # example left out?
+    # example left out? In the fast form, look at the loss: among 1,000 digits, chance moves the
+    # accuracy as far as tuning does.
 
     # %%
     # [solution: a moved digit is the same digit: which function of `recipes` says so?]
     augment = recipes.shift
     # [end]
-    hint = "(raw, seed) -> raw: up to two pixels, any way, another for each seed, the label kept."
-    lesson.check(augment, moves_digits, hint)
+    hint = "(raw, seed) -> raw: some pixels, any way, other ones for each seed; nothing else."
+    lesson.check(augment, partial(moves_digits, images[:4, ..., None]), hint)
 
     def tuned():
         return compiled(keras.optimizers.schedules.CosineDecay(1e-3, epochs * len(train)))
@@ -227,7 +229,8 @@ def main(data=mnist.SUBSET, out="out/02_mnist_tensorpack", epochs=12, gpus=0, se
         pd.read_csv(out / name / "history.csv") for name in ("train_log", "tuned")
     )
     upstream, best = (table.iloc[-1] for table in (history, tuned_history))
-    for name in ("validation_accuracy", "validation_cross_entropy_loss"):
+    loss = "validation_cross_entropy_loss"
+    for name in ("validation_accuracy", loss):
         print(f"{name} in the end: {upstream[name]:.4f} as upstream, {best[name]:.4f} tuned")
 
     # %% [markdown]
@@ -266,11 +269,12 @@ def main(data=mnist.SUBSET, out="out/02_mnist_tensorpack", epochs=12, gpus=0, se
     figure = Figure(figsize=(10, 4.6), dpi=150, layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))
     lines = {
-        "accuracy": history["accuracy"],
-        "validation accuracy": history["validation_accuracy"],
-        "validation accuracy, tuned": tuned_history["validation_accuracy"],
+        "training": history["cross_entropy_loss"],
+        "validation": history["validation_cross_entropy_loss"],
+        "validation, tuned": tuned_history["validation_cross_entropy_loss"],
     }
-    plots.curves(lines, "epoch", "accuracy", x=history["epoch"], figure=left)
+    plots.curves(lines, "epoch", "cross-entropy", x=history["epoch"], figure=left)
+    left.axes[0].set_yscale("log")
     worst(better, figure=right)
     plots.show(figure, out / "9_curves_and_mistakes.png")
     on_paper = classify(better, np.repeat(255 - images[:100, ..., None], 3, -1))
@@ -280,23 +284,31 @@ def main(data=mnist.SUBSET, out="out/02_mnist_tensorpack", epochs=12, gpus=0, se
     return {
         "validation accuracy, as upstream": upstream["validation_accuracy"],
         "validation accuracy, tuned": best["validation_accuracy"],
-        "validation loss, as upstream": upstream["validation_cross_entropy_loss"],
-        "validation loss, tuned": best["validation_cross_entropy_loss"],
+        "validation loss, as upstream": upstream[loss],
+        "validation loss, tuned over upstream's": best[loss] / upstream[loss],
         "loss with dropout left on, over without": losses["left on"] / losses["off"],
         "share of digits right, dark on light": right,
     }
 
 
-def moves_digits(augment):
-    """Whether (raw, seed) -> raw moves a dot by up to two pixels, all ways, and keeps the rest."""
-    dot = np.zeros((28, 28, 1), "uint8")
-    dot[14, 14] = 255
-    moved = [augment({"image": dot, "label": 3}, (0, seed)) for seed in range(60)]
-    places = [np.argwhere(np.asarray(raw["image"])[..., 0]) - 14 for raw in moved]
-    steps = np.concatenate(places)
-    same_kind = all(raw["label"] == 3 and raw["image"].shape == dot.shape for raw in moved)
-    reach = [steps.min(0).tolist(), steps.max(0).tolist()]
-    return same_kind and len(steps) == len(moved) and reach == [[-2, -2], [2, 2]]
+def moves_digits(digits, augment):
+    """Whether (raw, seed) -> raw moves digits (N, 28, 28, 1) any way, by the seed, and no more."""
+    steps = []
+    for number, digit in enumerate(np.repeat(digits, 15, axis=0)):
+        raw = augment({"image": digit, "label": number}, (0, number))
+        moved = np.asarray(raw["image"])
+        step = np.rint(middle(moved) - middle(digit)).astype(int)
+        back = np.roll(moved, -step, axis=(0, 1))
+        if raw["label"] != number or moved.dtype != digit.dtype or np.any(back != digit):
+            return False
+        steps.append(step)
+    alike = np.ptp(np.reshape(steps, (len(digits), 15, 2)), axis=1).min() == 0
+    return np.min(steps, 0).max() < 0 < np.max(steps, 0).min() and not alike
+
+
+def middle(digit):
+    """Row and column of the ink's middle."""
+    return np.argwhere(digit[..., 0] > 127).mean(axis=0)
 
 
 if __name__ == "__main__":

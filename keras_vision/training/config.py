@@ -25,7 +25,7 @@ class TrainConfig:
         `fit`, and the others in their order: what changes the model comes before `ModelSaver`,
         which is appended where there is none. Keras' own find `val_loss` and the like. What they
         remember is not resumed: after a kill, `EarlyStopping` and `ReduceLROnPlateau` count from
-        zero.
+        zero, and `ModelCheckpoint` knows of no best model.
     log_dir: folder of the run: checkpoints, history.csv, run.json, TensorBoard events.
     seed: of weights, shuffling and dropout, 0 to 2**32 - 1; the same seed gives the same run.
     precision: a Keras dtype policy, "float32", "mixed_bfloat16" or "mixed_float16".

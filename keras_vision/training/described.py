@@ -16,18 +16,23 @@ import tensorflow as tf
 from keras_vision.training.source import code, digest
 
 
-def described(thing, above=()):
+def described(thing):
     """A JSON-able description of anything, without addresses and numbered names.
 
     Functions are told by their source, numbers they were made with included, Keras' objects by
     their config, datasets by what an element looks like and how many there are, as paths may
     move. Of what cannot be told, there is the type's name.
     """
+    with warnings.catch_warnings(action="ignore"):  # Keras' of functions without a name
+        return part(thing)
+
+
+def part(thing, above=()):
+    """Describes what has these ids above it."""
     if id(thing) in above or len(above) > 30:
         return type(thing).__name__
     try:
-        with warnings.catch_warnings(action="ignore"):  # Keras' of functions without a name
-            return tell(thing, functools.partial(described, above=(*above, id(thing))))
+        return tell(thing, functools.partial(part, above=(*above, id(thing))))
     except Exception:  # whatever a stranger's class may raise
         return type(thing).__name__
 
@@ -76,13 +81,13 @@ def _(thing: bytes, inner):
 @tell.register(list)
 @tell.register(tuple)
 def _(thing, inner):
-    return [inner(value) for value in thing]
+    return short([inner(value) for value in thing])
 
 
 @tell.register(set)
 @tell.register(frozenset)
 def _(thing, inner):
-    return sorted(map(inner, thing), key=json.dumps)
+    return short(sorted(map(inner, thing), key=json.dumps))
 
 
 @tell.register
@@ -92,7 +97,15 @@ def _(thing: dict, inner):
     if "class_name" in thing and isinstance(thing.get("config"), dict):
         return {"class": thing["class_name"]} | configured(thing["config"], inner)
     names = {key: key if isinstance(key, str) else json.dumps(inner(key)) for key in thing}
-    return {names[key]: inner(value) for key, value in thing.items()}
+    return short({names[key]: inner(value) for key, value in thing.items()})
+
+
+def short(descriptions):
+    """What many things are, such as the paths of a dataset, as a digest."""
+    if len(descriptions) <= 300:
+        return descriptions
+    content = digest(json.dumps(descriptions, sort_keys=True).encode())
+    return {"class": f"{len(descriptions)} values", "content": content}
 
 
 def configured(config, inner):

@@ -67,6 +67,7 @@ def is_named_numbers(metrics):
 def add(metrics, prefix, logs):
     """Adds to an epoch's logs what was measured, under both names where Keras has one."""
     metrics = {f"{prefix}_{name}" if prefix else name: of for name, of in metrics.items()}
+    metrics |= {keras_name(name): value for name, value in metrics.items()}
     twice = metrics.keys() & (logs.keys() | COLUMNS)
     if twice:
         raise ValueError(
@@ -74,7 +75,6 @@ def add(metrics, prefix, logs):
             "Evaluator a prefix of its own."
         )
     logs.update(metrics)
-    logs.update({keras_name(name): value for name, value in metrics.items()})
 
 
 def keras_name(name):

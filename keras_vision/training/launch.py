@@ -31,7 +31,8 @@ def launch(config, strategy=None):
         default what uses all GPUs, under JAX those of all machines.
     Raises FloatingPointError when the loss or the weights are no numbers any more, RuntimeError
     when another run is at work in `log_dir`, ValueError where the run there was begun with another
-    model or other settings, and OSError when a checkpoint cannot be written.
+    model or other settings (run.json holds them), OSError when a checkpoint cannot be written, and
+    TypeError or ValueError where a function of `config` does not return what it should.
     """
     log_dir = made(config.log_dir)
     strategy = known(strategy or default_strategy())

@@ -5,6 +5,7 @@ per example. A scalar, as of `keras.losses.Dice`, would be another, and counted 
 """
 
 from functools import partial
+from types import MethodType
 
 import keras
 import numpy as np
@@ -20,9 +21,9 @@ def see_whole_batch(model, dataset, strategy):
     with strategy.scope():
         prediction = model(x)
         model.compute_loss(x, y, prediction, weight)  # before it, Keras has not looked at them
-    losses = getattr(model._compile_loss, "_flat_losses", None) or []
-    for loss in {id(one.loss): one.loss for one in losses}.values():
-        loss.call = partial(look, loss, loss.call, strategy.num_replicas_in_sync)
+    for entry in getattr(model._compile_loss, "_flat_losses", None) or []:
+        call = MethodType(type(entry.loss).call, entry.loss)  # what an earlier run set is not it
+        entry.loss.call = partial(look, entry.loss, call, strategy.num_replicas_in_sync)
     whole = float(model.compute_loss(x, y, prediction, weight))
     shares = float(sum_of_shares(model, (x, y, prediction, weight), strategy))
     if not np.isclose(whole, shares, rtol=0.01, equal_nan=True):

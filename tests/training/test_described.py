@@ -175,3 +175,10 @@ def test_partials_are_their_function_and_arguments():
     assert described(partial(made, 1)) == described(partial(made, 1))
     assert described(partial(made, 1)) != described(partial(made, 2))
     assert described(partial(made, rate=1))["values"] == {"rate": 1}
+
+
+def test_what_is_many_is_short():
+    many = [f"/data/{number}.jpg" for number in range(1000)]
+    assert described(many)["class"] == "1000 values"
+    assert described(many) == described(list(many)) != described(many[::-1])
+    assert described(dict.fromkeys(many, 1)) == described(dict.fromkeys(many[::-1], 1))

@@ -28,8 +28,11 @@ def test_several_inference_runners(config, data, validation):
     launch(replace(config, max_epoch=1, callbacks=[validation, few]))
     assert history(config)["validation_loss"][0] != history(config)["few_loss"][0]
     twice = replace(config, log_dir=config.log_dir / "twice", callbacks=[validation] * 2)
-    with pytest.raises(ValueError, match="validation_loss is logged twice: give each"):
+    with pytest.raises(ValueError, match="val_loss, validation_loss is logged twice: give each"):
         launch(twice)
+    other = InferenceRunner(BatchData(data, 5, remainder=True), "val")
+    with pytest.raises(ValueError, match="val_loss is logged twice"):
+        launch(replace(config, log_dir=config.log_dir / "other", callbacks=[other, validation]))
 
 
 def bias(model):

@@ -1,15 +1,18 @@
 """Losses of two replicas against those of one device."""
 
+import types
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from keras_vision.pipeline import BatchData
 from keras_vision.rows import Rows
 from keras_vision.training import InferenceRunner, launch
+from keras_vision.training.whole_batch import see_whole_batch
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 4)).astype("float32")
@@ -125,6 +128,17 @@ def test_a_single_output(config, two_replicas):
         return raw["image"], raw["label"]
 
     assert_as_one(config, two_replicas, keras.losses.Dice, example)
+
+
+def test_a_loss_may_be_used_in_several_runs(two_replicas):
+    """Or the second would gather what is gathered already."""
+    dice = keras.losses.Dice()
+    batches = tf.data.Dataset.from_tensors((X, ROWS["label"])).repeat()
+    for _ in range(2):
+        with two_replicas.scope():
+            model = compiled(dice)
+        see_whole_batch(model, batches, two_replicas)
+    assert dice.call.args[0] == types.MethodType(keras.losses.Dice.call, dice)
 
 
 class Careless(keras.Model):
