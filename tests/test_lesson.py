@@ -1,3 +1,8 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -6,11 +11,17 @@ from keras_vision import lesson
 HINT = "think of the middle"
 
 
-@pytest.mark.parametrize(
-    "answer", [(14, 7), [14, 7], np.array([14.0, 7.0]), (np.int64(14), 7.001)]
-)
+@pytest.mark.parametrize("answer", [(14, 7), [14, 7], np.array([14.0, 7.0]), (np.int64(14), 7.0)])
 def test_right_in_any_form(answer):
     lesson.check(answer, (14, 7), HINT)
+
+
+def test_counts_are_exact_and_the_rest_needs_two_figures():
+    for answer in (2.3, 2.30259, np.float32(2.31)):
+        lesson.check(answer, np.log(10), HINT)
+    for answer, right in ((802_816, 803_328), (7.001, 7), (2.2, np.log(10)), (2, np.log(10))):
+        with pytest.raises(AssertionError):
+            lesson.check(answer, right, HINT)
 
 
 @pytest.mark.parametrize(
@@ -38,10 +49,26 @@ def test_true_is_no_number():
             lesson.check(answer, right, HINT)
 
 
-def main(data=None, out="", epochs=3, rate=0.5):
+def test_nothing_but_the_hint_is_said(recwarn):
+    with pytest.raises(AssertionError, match=HINT) as caught:
+        lesson.check(np.zeros(2), lambda answer: np.divide(1, answer).sum() == 1, HINT)
+    assert not recwarn.list
+    assert caught.value.__context__ is None  # no second traceback above it
+
+
+def main(data=None, out="", epochs=3, rate=0.5, fault=""):
     """A lesson that measures its own settings."""
     if data == "broken":
         raise FileNotFoundError("broken/wnids.txt is missing")
+    faults = {
+        "wrong": lambda: lesson.check(3, 4, HINT),
+        "no folder": lambda: Path("nowhere/at all").read_text(),
+        "in the pipeline": lambda: exec("raise Exception('... assertion failed: [a.jpg is cut]')"),
+        "bug": lambda: json.loads("{"),
+        "typo": lambda: data.nothing,
+    }
+    if fault:
+        faults[fault]()
     print(data, out, epochs, rate)
     return {"epochs": epochs}
 
@@ -82,3 +109,61 @@ def test_settings_that_do_not_go_together(arguments, message, capsys):
 def test_what_is_wrong_with_the_data_is_one_line():
     with pytest.raises(SystemExit, match=r"^test_lesson: broken/wnids\.txt is missing$"):
         lesson.run(main, FULL | {"data": "broken"}, EXPECTED, ["--full"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("wrong", HINT),
+        ("no folder", r"\[Errno 2\] No such file or directory: 'nowhere/at all'"),
+        ("in the pipeline", "a.jpg is cut"),
+    ],
+)
+def test_what_a_learner_can_mend_is_one_line(fault, message):
+    with pytest.raises(SystemExit, match=f"^test_lesson: {message}$"):
+        lesson.run(main, FULL, EXPECTED, ["--fault", fault])
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("bug", ValueError), ("typo", AttributeError)])
+def test_a_bug_keeps_its_traceback(fault, kind):
+    with pytest.raises(kind):
+        lesson.run(main, FULL, EXPECTED, ["--fault", fault])
+
+
+LESSON = '''"""A lesson.
+
+Data:      DIR is a folder
+           of photos.
+Expect:    nothing
+"""
+import sys
+from keras_vision import lesson
+
+def main(data=None, out="", epochs=1):
+    assert not {"keras", "tensorflow"} & set(sys.modules)
+    print("some work")
+    raise KeyboardInterrupt("Stopped. To go on, run again")
+
+lesson.run(main, {}, {})
+'''
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said", "last"),
+    [
+        ([], 130, "some work\n", "01_sums: Stopped. To go on, run again"),
+        (
+            ["--full"],
+            2,
+            "",
+            "01_sums.py: error: --full needs --data DIR. DIR is a folder of photos.",
+        ),
+    ],
+)
+def test_how_a_lesson_ends(tmp_path, arguments, status, said, last):
+    (tmp_path / "01_sums.py").write_text(LESSON)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "01_sums.py", *arguments], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (status, said)
+    assert done.stderr.splitlines()[-1] == last
