@@ -13,7 +13,7 @@ def by(*layers):
     As `augment` it maps a raw dict, and what it has of these goes along with its `image`:
     `boxes` (N, 4) with their `labels` (N,), `label_map` (H, W), or `masks` (N, H, W) of
     instances. Boxes that have left the picture are dropped, with their labels and masks; layers
-    need `bounding_box_format="xyxy"` for them.
+    need `bounding_box_format="xyxy"` for them. All else stays as it is, a single `box` too.
 
     As `mix` it maps a batch (images, y), where y is one-hot (B, classes), or label maps (B, H, W).
 
