@@ -67,11 +67,11 @@ def install(folder, url, name, proof, digest=None, growth=1.0):
 
 
 @contextmanager
-def only_download(target):
-    """Refuses a second process at work on `target`. The lock dies with its process."""
+def only_download(target, wait=False):
+    """Refuses a second process at work on `target`, or makes it wait. Locks die with theirs."""
     lock = target.with_name(f"{target.name}.lock")
     try:
-        with filelock.FileLock(lock, blocking=False):
+        with filelock.FileLock(lock, blocking=wait):
             yield
     except filelock.Timeout:
         raise RuntimeError(
@@ -89,7 +89,7 @@ def fetch(url, path, digest=None, growth=0.0):
     refuse_if(wrong_sum(path, digest), path)
 
 
-def download(url, path, growth):
+def download(url, path, growth=0.0):
     """Fetches into `path`.part, going on at its end, and renames it when it is whole."""
     part = path.with_name(f"{path.name}.part")
     have = part.stat().st_size if part.exists() else 0
@@ -142,7 +142,8 @@ def length_of(response):
 
 
 def save(response, part, begin, total):
-    bar = tqdm(desc="download", initial=begin, total=total, unit="B", unit_scale=True)
+    name = part.name.removesuffix(".part")
+    bar = tqdm(desc=name, initial=begin, total=total, unit="B", unit_scale=True)
     with bar, open(part, "ab" if begin else "wb") as file:
         while chunk := response.read(1 << 16):
             file.write(chunk)
@@ -150,15 +151,21 @@ def save(response, part, begin, total):
 
 
 def wrong_sum(path, digest):
-    """What is wrong with the file's digest, such as "md5:0123...", or None."""
+    """What is wrong with the file, whose digest, such as "md5:0123...", starts so; or None."""
     if not digest:
         return None
     algorithm, _, expected = digest.partition(":")
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, algorithm).hexdigest()
-    if found == expected.lower():
+    if found.startswith(expected.lower()):
         return None
     return f"its {algorithm.upper()} sum is {found}, expected {expected}"
+
+
+def is_page(path):
+    """Whether a file is a web page, as servers and proxies send in place of another."""
+    with open(path, "rb") as file:
+        return file.read(64).lstrip().startswith(b"<")
 
 
 def refuse_if(problem, path):

@@ -1,23 +1,75 @@
-"""Weights of any network: shipped ones by name, and files."""
+"""Weights of any network: shipped and published ones by name, and files."""
 
+import errno
+import os
 import warnings
 import zipfile
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 import h5py
 
+from keras_vision import downloads
 
-def find(weights, shipped):
-    """The path of an existing file: `weights` is a path, or a name among {name: path}."""
+
+def find(weights, shipped, published=None):
+    """The path of a file that exists: `weights` is a path or the name of some.
+
+    shipped: {name: path}.
+    published: {name: (address, SHA-256 or its start)}; their files are fetched once.
+
+    Raises FileNotFoundError for a name that is none, and what `fetched` does.
+    """
+    published = published or {}
+    if weights in published:
+        return fetched(weights, *published[weights], shipped)
     path = Path(shipped.get(weights, weights))
     if not path.is_file():
+        more = f", nor a published one, {sorted(published)}" if published else ""
         raise FileNotFoundError(
             f"weights={str(weights)!r} is neither a file nor one of the shipped weights, "
-            f"{sorted(shipped)}."
+            f"{sorted(shipped)}{more}."
         )
     return path
+
+
+def fetched(name, url, sha256, shipped=()):
+    """The path of a published file in Keras' cache: fetched if it is not there, always checked.
+
+    Raises OSError where it cannot be fetched, ValueError where it is not the published file: then
+    it has been deleted.
+    """
+    path = cache() / url.rpartition("/")[2]
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with downloads.only_download(path, wait=True):
+                if not path.exists():  # by now another process may have done it
+                    downloads.download(url, path)
+        problem = downloads.wrong_sum(path, f"sha256:{sha256}")
+    except (OSError, HTTPException) as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            path.with_name(f"{path.name}.part").unlink(missing_ok=True)
+        offline = f" {sorted(shipped)} come with this package." if shipped else ""
+        raise OSError(
+            f"weights={name!r} cannot be fetched from {url}: {error}. A file got by other means "
+            f"is taken from {path}; KERAS_HOME names another folder.{offline}"
+        ) from error
+    if problem:
+        page = " (a web page: does a proxy want a login?)" if downloads.is_page(path) else ""
+        path.unlink(missing_ok=True)
+        raise ValueError(
+            f"{path} was cut short or is another file than {url}{page}: {problem}. It has been "
+            "deleted: run again to fetch it."
+        )
+    return path
+
+
+def cache():
+    """The folder of Keras' own published weights."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
 
 
 def load(model, path, importers=None):

@@ -4,8 +4,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,57 +36,10 @@ def there(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-@pytest.fixture
-def server(monkeypatch):
-    """Serves `data` at `url`, and notes each Range that is `asked` for.
-
-    It can be told to know no `ranges`, hang up (`drop`) after so many bytes, keep the `length` to
-    itself or to send another, answer with an `error`, `shift` the place where it says that it goes
-    on, and stop `halfway`, which it tells, until it may `go` on.
-    """
-    monkeypatch.setenv("no_proxy", "*")
-    state = SimpleNamespace(data=WHOLE, asked=[], halfway=None, go=threading.Event())
-    state.ranges, state.drop, state.length, state.error, state.shift = True, None, True, 0, 0
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            with suppress(ConnectionError):  # a client that was killed
-                answer(self, state)
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        state.url = f"http://127.0.0.1:{http.server_port}/animals.zip"
-        yield state
-        state.go.set()
-        http.shutdown()
-        thread.join()
-
-
-def answer(handler, state):
-    state.asked.append(handler.headers["Range"])
-    asked = state.asked[-1] if state.ranges else None
-    size = len(state.data)
-    begin = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
-    beyond = asked and begin >= size
-    if state.error or beyond:
-        return handler.send_error(state.error or 416)
-    handler.send_response(206 if asked else 200)
-    if asked:
-        handler.send_header("Content-Range", f"bytes {begin + state.shift}-{size - 1}/{size}")
-    if state.length:
-        length = size - begin if state.length is True else state.length
-        handler.send_header("Content-Length", str(length))
-    handler.end_headers()
-    if state.halfway:
-        handler.wfile.write(state.data[begin : begin + 100_000])
-        begin += 100_000
-        state.halfway.set()
-        state.go.wait()
-    return handler.wfile.write(state.data[begin : state.drop])
+@pytest.fixture(autouse=True)
+def archive(server):
+    server.data = WHOLE
+    server.url += "/animals.zip"
 
 
 def install(server, folder, digest=None):
@@ -179,12 +131,6 @@ def test_a_length_that_is_no_size_is_told(server, tmp_path, length):
 def test_no_server(server, tmp_path, unused_port):
     server.url = f"http://127.0.0.1:{unused_port}/animals.zip"
     fails(server, tmp_path, rf"(?s)URLError.*{server.url}.*fetched by other means.*{ARCHIVE}")
-
-
-@pytest.fixture
-def unused_port():
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
-        return closed.server_port
 
 
 def test_no_such_page(server, tmp_path):

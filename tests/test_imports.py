@@ -13,7 +13,7 @@ from keras_vision import _saveable
 PACKAGE = Path(__file__).parent.parent / "keras_vision"
 FLOOR = {
     "archives", "augment", "datasets", "downloads", "images", "lesson", "pipeline", "plots",
-    "rows", "training", "verbs", "weights",
+    "rows", "torch_file", "training", "verbs", "weights",
 }  # fmt: skip
 # What a task may import besides the floor and itself.
 TASKS = {"classification": set(), "colorization": set()}

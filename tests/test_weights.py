@@ -1,10 +1,16 @@
+import errno
+import hashlib
+import subprocess
+import sys
+import threading
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from keras_vision import weights
+from keras_vision import downloads, weights
 from keras_vision.classification import mnist_convnet
 
 
@@ -118,3 +124,166 @@ def test_mutated_files(saved):
 def test_a_name_that_is_none(name):
     with pytest.raises(FileNotFoundError, match=f"weights='{name}' is neither .*'mnist'"):
         mnist_convnet.build(weights=name)
+
+
+SHIPPED = {"own": "own.weights.h5"}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "models"
+
+
+@pytest.fixture
+def find(server, home):
+    """Finds weights="net", which the server has; its hash is that of what it has now."""
+    server.data = np.random.default_rng(0).bytes(300_000)
+    sha256 = hashlib.sha256(server.data).hexdigest()
+    published = {"net": (f"{server.url}/net-01.pth", sha256[:8]), "other": ("", "")}
+    return lambda name="net": weights.find(name, SHIPPED, published)
+
+
+def test_published_weights_are_fetched_once(server, home, find, capsys):
+    whole, path = server.data, find()
+    assert path == home / "net-01.pth"
+    assert path.read_bytes() == whole
+    assert "net-01.pth" in capsys.readouterr().err  # the progress bar
+    server.error = 500
+    assert find() == path
+    assert server.asked == [None]
+    assert [file.name for file in home.iterdir()] == ["net-01.pth"]
+
+
+def test_the_whole_hash(server, home):
+    server.data = b"weights"
+    published = {"net": (f"{server.url}/net.pth", hashlib.sha256(b"weights").hexdigest())}
+    assert weights.find("net", {}, published).read_bytes() == b"weights"
+
+
+def test_an_unknown_name_is_told_all_names(find):
+    with pytest.raises(
+        FileNotFoundError, match=r"'x' is neither .*\['own'\], nor .*'net', 'other'"
+    ):
+        find("x")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [({"error": 404}, "HTTP Error 404"), ({"drop": 100_000}, "connection lost after 100,000 of")],
+)
+def test_what_cannot_be_fetched(server, home, find, fault, reason):
+    vars(server).update(fault)
+    with pytest.raises(OSError, match=f"weights='net' .*{server.url}") as raised:
+        find()
+    for told in (reason, f"{home / 'net-01.pth'}", r"KERAS_HOME", "['own'] come with"):
+        assert told in str(raised.value)
+    assert not (home / "net-01.pth").exists()
+    server.error, server.drop = 0, None
+    assert find().read_bytes() == server.data  # and goes on where it was
+    assert server.asked[-1] == ("bytes=100000-" if "drop" in fault else None)
+
+
+def test_no_network(home, unused_port):
+    published = {"net": (f"http://127.0.0.1:{unused_port}/net.pth", "01")}
+    with pytest.raises(OSError, match=f"cannot be fetched .*{unused_port}.*refused.*taken from"):
+        weights.find("net", SHIPPED, published)
+
+
+def test_a_server_that_falls_silent(server, find, monkeypatch):
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
+    server.halfway = threading.Event()
+    with pytest.raises(OSError, match=r"cannot be fetched .* timed out"):
+        find()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"other bytes", "its SHA256 sum is .*, expected"),
+        (b"<html>Log in</html>", "a web page: does a proxy want a login"),
+    ],
+)
+def test_wrong_bytes_are_deleted(server, home, find, content, told):
+    whole, server.data = server.data, content
+    with pytest.raises(ValueError, match=rf"net-01\.pth was cut short or .*{told}.*deleted"):
+        find()
+    assert not list(home.glob("net-01.pth*"))
+    server.data = whole
+    assert find().read_bytes() == whole
+
+
+def test_a_cached_file_that_was_cut_is_deleted(server, home, find):
+    find().write_bytes(server.data[:1000])
+    with pytest.raises(ValueError, match="was cut short"):
+        find()
+    assert find().read_bytes() == server.data
+
+
+def test_a_file_put_there_by_hand(server, home, find):
+    home.mkdir(parents=True)
+    (home / "net-01.pth").write_bytes(server.data)
+    find()
+    assert server.asked == []
+
+
+def test_a_cache_that_cannot_be_written(find, home):
+    home.parent.parent.mkdir(exist_ok=True)
+    home.parent.write_text("a file where a folder should be")
+    with pytest.raises(OSError, match=r"cannot be fetched .*home.*KERAS_HOME names another"):
+        find()
+
+
+def test_a_full_disk(server, home, find, monkeypatch):
+    def write_some(response, part, begin, total):
+        part.write_bytes(response.read(1000))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(downloads, "save", write_some)
+    with pytest.raises(OSError, match=r"cannot be fetched .*No space left"):
+        find()
+    assert not list(home.glob("*.pth*[!k]"))  # nothing but the lock
+
+
+def test_interrupted(server, home, find, monkeypatch):
+    def write_some(response, part, begin, total):
+        part.write_bytes(response.read(1000))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(downloads, "save", write_some)
+        with pytest.raises(KeyboardInterrupt):
+            find()
+    assert find().read_bytes() == server.data
+    assert server.asked == [None, "bytes=1000-"]
+
+
+FETCH = """
+import sys
+from keras_vision import weights
+print(weights.find("net", {}, {"net": (sys.argv[1], sys.argv[2])}))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_and_one_killed(server, home):
+    """The second waits for the first, and goes on where it was killed."""
+    server.data = np.random.default_rng(0).bytes(300_000)
+    sha256 = hashlib.sha256(server.data).hexdigest()
+    server.halfway = threading.Event()
+    command = [sys.executable, "-c", FETCH, f"{server.url}/net.pth", sha256]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    first = subprocess.Popen(command, **pipe)
+    assert server.halfway.wait(60)
+    second = subprocess.Popen(command, **pipe)
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.communicate(timeout=5)
+    assert len(server.asked) == 1
+    server.halfway = None
+    first.kill()
+    out, err = second.communicate(timeout=60)
+    assert second.returncode == 0, err
+    assert Path(out.strip()).read_bytes() == server.data
+    server.go.set()
+    first.communicate()
+    assert server.asked[1].startswith("bytes=")

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from keras import Input, Model, layers
 
 from keras_vision.colorization.dilated import DilatedConv2D
-from keras_vision.colorization.weights import load_torch, shipped, width_of
+from keras_vision.colorization.weights import PUBLISHED, load_torch, shipped, width_of
 from keras_vision.weights import find, load
 
 # Filters and convolutions of the seven blocks, the stride of a block's last one, dilation.
@@ -29,11 +29,13 @@ def build(input_shape=(None, None, 1), bins=313, width=None, weights=None):
     bins: None builds the L2 twin on the same trunk; it maps L to colours ab (B, h, w, 2).
     width: scales the number of filters, as in MobileNet, and is at least 1/64. None means that
         of the weights, or 1, the paper's 32,235,385 trainable parameters.
-    weights: None, "tiny_imagenet", or a path: `.keras`, `.weights.h5`, or the authors'
-        `colorization_release_v2-9b330a0b.pth`.
-    Raises ValueError where arguments make no network, or not that of the weights.
+    weights: None; "tiny_imagenet", which comes with this package; "eccv16", the authors', fetched
+        once into Keras' cache; or a path: `.keras`, `.weights.h5`, or a `.pth` of the authors'.
+    Raises ValueError where arguments make no network, or not that of the weights, and OSError
+    where weights are not found or cannot be fetched.
     """
-    path = None if weights is None else find(weights, shipped(bins is None))
+    published = {} if bins is None else PUBLISHED
+    path = None if weights is None else find(weights, shipped(bins is None), published)
     of_file = width_of(path) if path else 1.0
     width = of_file if width is None else width
     check(input_shape, bins, width)

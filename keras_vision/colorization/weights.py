@@ -3,9 +3,15 @@
 from itertools import groupby
 from pathlib import Path
 
-from keras_vision import weights
+from keras_vision import torch_file, weights
 
 SHIPPED = Path(__file__).parent / "shipped"
+PUBLISHED = {  # by the authors
+    "eccv16": (
+        "https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth",
+        "9b330a0b",
+    )
+}
 
 
 def shipped(regression):
@@ -27,7 +33,7 @@ def width_of(path):
 
 def load_torch(model, path):
     """Copies the arrays of the published checkpoint, whose layers come in our order."""
-    layers = [layer for layer in model.layers if layer.weights]
+    layers = [layer for layer in model.layers if layer.trainable_weights]
     groups = torch_groups(path)
     if len(layers) != len(groups):
         raise ValueError(f"it has {len(groups)} layers with weights instead of {len(layers)}.")
@@ -43,15 +49,7 @@ def torch_groups(path):
     Left out are the counters of BatchNorm and `model_out`, a fixed layer that holds the bins'
     colours, which `bins.decode` knows.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(f"Reading {path} needs PyTorch: pip install torch") from error
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state = {name: array.float().numpy() for name, array in state.items()}
-    except Exception as error:  # whatever unpickling foreign bytes may raise
-        raise ValueError(f"{path} is no PyTorch checkpoint of tensors: {error}") from error
+    state = torch_file.state_dict(path)
     names = [n for n in state if not n.endswith("num_batches_tracked") and "model_out" not in n]
     grouped = groupby(names, key=lambda name: name.rpartition(".")[0])
     return [[state[name] for name in group] for _, group in grouped]

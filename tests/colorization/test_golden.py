@@ -1,8 +1,8 @@
 """The published network, run in PyTorch by scripts/make_colorization_golden.py, is the oracle."""
 
-import sys
+import hashlib
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 from keras_vision import colorization
 from keras_vision.colorization import grid
 from keras_vision.colorization.color import lab_to_rgb, rgb_to_lab
+from keras_vision.colorization.weights import PUBLISHED
 
 GOLDEN = np.load(Path(__file__).with_name("golden_eccv16.npz"))
 STATE = {name[6:]: array for name, array in GOLDEN.items() if name.startswith("state/")}
@@ -18,43 +19,10 @@ PIXELS = 3  # every third pixel's colour is kept
 sizes = pytest.mark.parametrize("size", ["256x256", "133x79"])
 
 
-@pytest.fixture(params=["stand-in", "torch"])
-def save(request, tmp_path, monkeypatch):
-    """A function that writes {name: array} to a .pth and returns its path.
-
-    The stand-in for PyTorch, which need not be installed then, only reads what was "written".
-    """
-    path = tmp_path / "other.pth"
-    if request.param == "torch":
-        torch = pytest.importorskip("torch")
-
-        def write(state):
-            torch.save({name: torch.from_numpy(array) for name, array in state.items()}, path)
-            return path
-
-        return write
-
-    def write(state):
-        tensors = {name: Tensor(array) for name, array in state.items()}
-        module = SimpleNamespace(load=lambda path, map_location, weights_only: tensors)
-        monkeypatch.setitem(sys.modules, "torch", module)
-        path.touch()
-        return path
-
-    return write
-
-
-class Tensor:
-    """As much of PyTorch's as the importer needs."""
-
-    def __init__(self, array):
-        self.array = array
-
-    def float(self):
-        return Tensor(self.array.astype("float32"))
-
-    def numpy(self):
-        return self.array
+@pytest.fixture
+def save(save_torch, tmp_path):
+    """A function that writes {name: array} to a .pth and returns its path."""
+    return partial(save_torch, tmp_path / "other.pth")
 
 
 @pytest.fixture
@@ -119,28 +87,33 @@ def test_another_network_is_refused(save, shapes, problem):
         colorization.build(weights=path)
 
 
-def test_a_checkpoint_without_pytorch(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    (tmp_path / "other.pth").touch()
-    with pytest.raises(ImportError, match=r"other\.pth needs PyTorch: pip install torch"):
-        colorization.build(weights=tmp_path / "other.pth")
+def test_a_missing_key(save):
+    state = {name: array for name, array in STATE.items() if name != "model3.4.bias"}
+    with pytest.raises(ValueError, match=r"cannot take these weights\. .*other\.pth: .*conv3_3"):
+        colorization.build(weights=save(state))
 
 
-class Intruder:
-    def __reduce__(self):
-        return Path.touch, (Path("intruder"),)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"no checkpoint", bytes(range(256)), Intruder(), [1, 2], {"state": {}}],
-    ids=["empty", "text", "noise", "code", "list", "nested"],
-)
-def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch, content):
-    torch = pytest.importorskip("torch")
-    monkeypatch.chdir(tmp_path)
-    path = Path("other.pth")
-    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    with pytest.raises(ValueError, match=r"other\.pth is no PyTorch checkpoint of tensors"):
+def test_a_web_page_in_place_of_a_checkpoint(tmp_path):
+    path = tmp_path / "other.pth"
+    path.write_bytes(b"<!DOCTYPE html><title>Log in</title>")
+    with pytest.raises(ValueError, match=r"other\.pth is no whole .* but a web page"):
         colorization.build(weights=path)
-    assert not Path("intruder").exists()  # a pickle's code has not been run
+
+
+def test_the_published_name(save, server, monkeypatch, tmp_path):
+    """`weights="eccv16"` is fetched once, checked, and colours photos at the authors' size."""
+    data = save(STATE).read_bytes()
+    url = f"{server.url}/colorization_release_v2-9b330a0b.pth"
+    digest = hashlib.sha256(data).hexdigest()[:8]
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setitem(PUBLISHED, "eccv16", (url, digest))
+    server.data = data
+    photo = grey_photo("256x256")
+    for _ in range(2):
+        rgb = colorization.colorize(colorization.build(weights="eccv16"), photo)[
+            ::PIXELS, ::PIXELS
+        ]
+        assert np.abs(rgb - GOLDEN["colours/256x256/0.38"].astype("float32")).max() <= 1
+    assert len(server.asked) == 1
+    with pytest.raises(FileNotFoundError, match="weights='eccv16' is neither"):
+        colorization.build(bins=None, weights="eccv16")
