@@ -7,6 +7,8 @@ What a verb needs to know lies with its task, in its `shell.py`:
     start(args)        loads the model; returns the function from a photo's path to its answer
 """
 
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 import argparse
 import importlib
 import os
@@ -23,7 +25,6 @@ VERBS = {
 
 def main(argv=None):
     """Answers each photo; returns the exit status, 1 if one failed, or why none was tried."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
     args = parsed(sys.argv[1:] if argv is None else argv)
     try:
         targets = planned(args.photos, args.out, args.overwrite) if args.shell.WRITES else None

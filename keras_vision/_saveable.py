@@ -6,10 +6,16 @@ But `import keras_vision` alone must not import Keras. So they are imported righ
 
 import importlib
 import sys
-from importlib.abc import MetaPathFinder
-from importlib.util import find_spec
+from contextlib import contextmanager
 
-MODULES = ("colorization.dilated", "colorization.loss", "colorization.metrics")
+from keras_vision._on_import import around_import
+
+MODULES = (
+    "colorization.dilated",
+    "colorization.loss",
+    "colorization.metrics",
+    "colorization.seen_size",
+)
 
 
 def register():
@@ -22,23 +28,10 @@ def register_with_keras():
     if "keras" in sys.modules:
         register()
     else:
-        sys.meta_path.insert(0, AfterKeras())
+        around_import("keras", registered_after)
 
 
-class AfterKeras(MetaPathFinder):
-    """Stands first among those that find modules, until it is asked for Keras."""
-
-    def find_spec(self, name, path, target=None):
-        if name != "keras":
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        if spec:
-            execute = spec.loader.exec_module
-
-            def exec_module(module):
-                execute(module)
-                register()
-
-            spec.loader.exec_module = exec_module
-        return spec
+@contextmanager
+def registered_after():
+    yield
+    register()

@@ -3,12 +3,12 @@
 ./scripts/demo.sh [photo ...]      # without names: the six built-in photos
 """
 
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 import os
 import sys
 import time
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
 
 import numpy as np
 import pandas as pd

@@ -49,7 +49,8 @@ def halve(checkpoint, target):
                 return
             if isinstance(item, h5py.Dataset):
                 dtype = "float16" if item.ndim > 1 else item.dtype
-                new.create_dataset(name, data=item[()].astype(dtype), compression="gzip")
+                packed = {"compression": "gzip"} if item.ndim else {}
+                new.create_dataset(name, data=item[()].astype(dtype), **packed)
             else:
                 new.require_group(name)
             new[name].attrs.update(item.attrs)

@@ -12,11 +12,10 @@ Expect:    EXPECTED, below, which the lesson prints beside what it has measured.
 Pictures:  out/01_colorization/, or out/01_colorization_full/
 """
 
-import os
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 from functools import partial
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
 
 import keras
 import numpy as np

@@ -32,13 +32,12 @@ What became of the slide's words:
     "Creating the session"         the first step, which traces the Python code into a graph
 """
 
-import os
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is imported
 
 import keras
 import numpy as np

@@ -6,25 +6,27 @@ from PIL import Image
 
 from keras_vision.colorization import bins, grid
 from keras_vision.colorization.color import grey, lab_to_rgb, rgb_to_lab
+from keras_vision.colorization.seen_size import seen_size
 from keras_vision.verbs import answers, like
 
 BATCH = 8
 STRIP = 2**20  # pixels converted at a time, so that a photo of any size fits into memory
 
 
-def colorize(model, photos, temperature=0.38, size=64):
+def colorize(model, photos, temperature=0.38, size=None):
     """Colours photos by nothing but their lightness; colours they have are ignored.
 
     photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or an iterable of photos
         of mixed kinds and sizes.
     temperature: of the annealed mean, 0..1: lower is more vivid, and more patchy.
-    size: the network sees a photo scaled to about `size` x `size` pixels, its aspect kept. It
-        should be what the weights were trained on: 64 for ours, 256 for the authors'.
+    size: the network sees a photo scaled to about `size` x `size` pixels, its aspect kept. None
+        stands for the size of the photos that it was trained on.
 
     Returns uint8 sRGB of the photos' own sizes: an array for one photo or a batch, a list for a
     list, and for a generator one that reads each photo when its turn comes.
     """
     check_settings(temperature, size)
+    size = size or seen_size(model)
 
     def prepare(rgb):
         small = scaled(rgb, seen_shape(rgb.shape, size))
@@ -40,13 +42,13 @@ def colorize(model, photos, temperature=0.38, size=64):
 
 def check_settings(temperature, size):
     bins.check_temperature(temperature)
-    if not 8 <= size < np.inf:
+    if size is not None and not 8 <= size < np.inf:
         raise ValueError(f"size must be a number of pixels, 8 at least; got {size}.")
 
 
 def comparison(model, photos):
     """Photos (B, H, W, 3) -> one uint8 picture of three rows: lightness, the answer, the truth."""
-    rows = [grey(photos), colorize(model, photos, size=photos.shape[1]), photos]
+    rows = [grey(photos), colorize(model, photos), photos]
     return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
 

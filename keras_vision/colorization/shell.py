@@ -9,9 +9,11 @@ WRITES = True
 
 
 def arguments(parser):
-    parser.add_argument("--weights", default="tiny_imagenet", help="a shipped name, or a file")
+    parser.add_argument(
+        "--weights", default="tiny_imagenet", help="tiny_imagenet, eccv16, or a file"
+    )
     parser.add_argument("--temperature", type=float, default=0.38, help="0 vivid ... 1 greyish")
-    parser.add_argument("--size", type=int, default=64, help="of the photos in training")
+    parser.add_argument("--size", type=int, help="side of what the network sees")
 
 
 def start(args):

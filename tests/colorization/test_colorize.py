@@ -113,7 +113,7 @@ def test_comparison_has_lightness_answer_and_truth_in_rows(model):
     assert picture.shape == (48, 48, 3)
     np.testing.assert_array_equal(picture[:16, 16:32], colorization.grey(photos[1]))
     np.testing.assert_array_equal(picture[32:, 32:], photos[2])
-    expected = colorization.colorize(model, photos[0], size=16)
+    expected = colorization.colorize(model, photos[0])
     np.testing.assert_allclose(picture[16:32, :16].astype(int), expected, atol=1)
 
 

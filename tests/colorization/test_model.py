@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_vision import colorization
 from keras_vision.colorization import build, dilated
 from keras_vision.colorization.dilated import DilatedConv2D
+from keras_vision.colorization.seen_size import seen_size
 from keras_vision.colorization.weights import width_of
 
 TINY = 1 / 16
@@ -198,7 +199,7 @@ def test_the_narrowest_network():
 def test_a_model_of_another_kind(tmp_path):
     other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(512, 3)])
     other.save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match=r"other\.keras lacks conv1_1/kernel"):
+    with pytest.raises(ValueError, match=r"other\.keras lacks .*conv1_1/kernel"):
         build(weights=tmp_path / "other.keras")
 
 
@@ -230,3 +231,31 @@ def test_overfits_a_small_batch(bins):
     trained = keras.Model(model.input, model(model.input, training=True))
     predicted = np.asarray(colorization.grid.to_pixels(trained(lightness), 16, 16))
     assert np.abs(predicted - ab).mean() < 12, first
+
+
+def test_the_size_of_the_photos_is_remembered(tmp_path):
+    """By every kind of file, of any network, and by none that has not learned."""
+    model = build(width=1 / 64)
+    assert seen_size(model) == 256
+    model.compile("sgd", colorization.RebalancedCrossEntropy())
+    model.predict_on_batch(np.zeros((1, 16, 16, 1)))
+    assert seen_size(model) == 256
+    model.train_on_batch(np.zeros((2, 40, 90, 1)), np.zeros((2, 40, 90, 2)))
+    assert seen_size(model) == 60
+    model.save(tmp_path / "a.keras")
+    model.save_weights(tmp_path / "a.weights.h5")
+    for path in (tmp_path / "a.keras", tmp_path / "a.weights.h5"):
+        assert seen_size(build(weights=path)) == 60
+    assert seen_size(keras.models.load_model(tmp_path / "a.keras")) == 60
+    assert seen_size(keras.Sequential([keras.layers.Dense(1)])) == 256
+
+
+def test_photos_are_brought_to_the_size_that_the_model_has_seen(monkeypatch):
+    model, shapes = build(width=1 / 64), []
+    model.get_layer("seen_size").size.assign(24)
+    predict = model.predict_on_batch
+    monkeypatch.setattr(model, "predict_on_batch", lambda x: shapes.append(x.shape) or predict(x))
+    rgb = np.zeros((90, 90, 3), "uint8")
+    colorization.colorize(model, rgb)
+    colorization.colorize(model, rgb, size=40)
+    assert shapes == [(1, 24, 24, 1), (1, 40, 40, 1)]
