@@ -1,4 +1,4 @@
-"""Keras learns of our layers, losses and metrics, so that it finds them when it loads a model.
+"""Keras learns of our layers, losses and the like, so that it finds them in a saved model.
 
 It looks for classes that have been registered, which ours are when their modules are imported.
 But `import keras_vision` alone must not import Keras. So they are imported right after it.
@@ -15,6 +15,7 @@ MODULES = (
     "colorization.loss",
     "colorization.metrics",
     "colorization.seen_size",
+    "optimizers",
 )
 
 

@@ -13,6 +13,15 @@ def labelled(raw):
     return raw["image"], raw["label"]
 
 
+def for_batches(example):
+    """Marks an example function that takes a raw dict of whole batches as well as of one example.
+
+    It is called on those: one operation on 32 pictures takes less time than 32 on one.
+    """
+    example.takes_batches = True
+    return example
+
+
 def batches(rows, example, batch_size, remainder=True):
     """One pass over `Rows` in their own order: for validation, tests and `model.predict`.
 
@@ -69,12 +78,8 @@ class BatchData:
     def in_order(self):
         """One pass in the dataset's own order, not augmented."""
 
-        def prepared(raw, place):
-            return self.example(raw)
-
         order = tf.range(self.rows_of_a_pass, dtype=tf.int64)
-        one_pass = elements(self.dataset, prepared, order, self.batch_size, self.remainder)
-        return one_pass.prefetch(tf.data.AUTOTUNE)
+        return self.examples(order, lambda raw, place: raw).prefetch(tf.data.AUTOTUNE)
 
     def __call__(self, first_step=0, seed=0):
         """Endless batches from step `first_step` on.
@@ -99,13 +104,10 @@ class BatchData:
     def batches(self, order, first, key):
         """The batches of one pass from number `first` on; `key` is the seed (2,) of the pass."""
 
-        def prepared(raw, place):
-            if self.augment:
-                raw = self.augment(raw, tf.random.fold_in(key, place))
-            return self.example(raw)
+        def augmented(raw, place):
+            return self.augment(raw, tf.random.fold_in(key, place)) if self.augment else raw
 
-        size = self.batch_size
-        data = elements(self.dataset, prepared, order, size, self.remainder, first * size)
+        data = self.examples(order, augmented, first * self.batch_size)
         if not self.mix:
             return data
         return data.enumerate(first).map(
@@ -113,6 +115,18 @@ class BatchData:
             lambda step, batch: self.mix(batch, tf.random.fold_in(key, -1 - step)),
             tf.data.AUTOTUNE,
         )
+
+    def examples(self, order, prepared, first=0):
+        """Batches of what `example` makes of `prepared(raw, place)`; see `elements`."""
+        size, remainder = self.batch_size, self.remainder
+        if getattr(self.example, "takes_batches", False):
+            raw = elements(self.dataset, prepared, order, size, remainder, first)
+            return raw.map(self.example, tf.data.AUTOTUNE)
+
+        def made(raw, place):
+            return self.example(prepared(raw, place))
+
+        return elements(self.dataset, made, order, size, remainder, first)
 
     @property
     def rows_of_a_pass(self):

@@ -14,6 +14,7 @@ import numpy as np
 from keras_vision import colorization, pipeline
 from keras_vision.colorization import bins, data, loss
 from keras_vision.datasets import tiny_imagenet
+from keras_vision.optimizers import Muon
 from keras_vision.training import (
     BatchData,
     InferenceRunner,
@@ -23,15 +24,18 @@ from keras_vision.training import (
     launch,
 )
 
+WARMUP = 300  # steps
+
 
 def compiled(twin, prior, width, rate, steps):
     """The model with its loss: all that tells the twins apart is head and loss."""
     model = colorization.build(bins=None if twin == "l2" else len(prior), width=width)
     schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 20, steps, warmup_target=rate, warmup_steps=500
+        rate / 20, steps - WARMUP, warmup_target=rate, warmup_steps=WARMUP
     )
+    ends = ["conv1_1", "logits", "scaled_ab"]
     model.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=0.01),
+        Muon(schedule, weight_decay=0.01, adam_weight_decay=0.01, exclude_layers=ends),
         loss.L2() if twin == "l2" else loss.RebalancedCrossEntropy(prior),
     )
     return model
@@ -45,9 +49,9 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--twin", choices=["rebalanced", "l2"], default="rebalanced")
     parser.add_argument("--width", type=float, default=0.25)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
+    parser.add_argument("--epochs", type=int, default=11)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--precision", default="float32")
     args = parser.parse_args()
 

@@ -12,8 +12,8 @@ from keras_vision import _saveable
 
 PACKAGE = Path(__file__).parent.parent / "keras_vision"
 FLOOR = {
-    "archives", "augment", "datasets", "downloads", "images", "lesson", "pipeline", "plots",
-    "rows", "torch_file", "training", "verbs", "weights",
+    "archives", "augment", "datasets", "downloads", "images", "lesson", "optimizers", "pipeline",
+    "plots", "quiet", "rows", "torch_file", "training", "verbs", "weights",
 }  # fmt: skip
 # What a task may import besides the floor and itself.
 TASKS = {"classification": set(), "colorization": set()}

@@ -118,3 +118,28 @@ def test_mix_has_a_seed_of_its_own_for_every_batch():
 def test_other_datasets_are_told_what_to_do():
     with pytest.raises(TypeError, match=r"needs Rows.*got a _?RangeDataset.*go to launch"):
         BatchData(tf.data.Dataset.range(3), 1)
+
+
+def test_an_example_function_for_batches():
+    """It sees each batch once, augmented; what comes is what one that is called apart makes."""
+    seen = []
+
+    @pipeline.for_batches
+    def counted(raw):
+        seen.append(raw["number"].shape)
+        return pair(raw)
+
+    one, all_at_once = (
+        BatchData(numbers(7), 3, remainder=True, example=example, augment=noisy)
+        for example in (pair, counted)
+    )
+    for begin in (0, 2):
+        assert firsts(one(begin), 4) == firsts(all_at_once(begin), 4)
+    assert firsts(one.in_order(), 9) == firsts(all_at_once.in_order(), 9)
+    assert {len(shape) for shape in seen} == {1}
+
+
+def test_full_batches_have_a_static_size_in_either_way():
+    for example in (pair, pipeline.for_batches(lambda raw: pair(raw))):
+        spec, _ = BatchData(numbers(7), 3, example=example)().element_spec
+        assert spec.shape == (3,)

@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 from PIL import Image
 
-from keras_vision.colorization import bins, grid
+from keras_vision.colorization import bins, grid, guide
 from keras_vision.colorization.color import grey, lab_to_rgb, rgb_to_lab
 from keras_vision.colorization.seen_size import seen_size
 from keras_vision.verbs import answers, like
@@ -30,12 +30,14 @@ def colorize(model, photos, temperature=0.38, size=None):
 
     def prepare(rgb):
         small = scaled(rgb, seen_shape(rgb.shape, size))
-        return ops.convert_to_numpy(rgb_to_lab(small))[..., :1], rgb
+        lightness = ops.convert_to_numpy(rgb_to_lab(small))[..., :1]
+        return lightness, (rgb, lightness)
 
-    def finish(rgb, output):
-        shape = seen_shape(rgb.shape, size)
-        ab = grid.to_pixels(ops.convert_to_tensor(output[None]), *shape, temperature)
-        return with_colours(rgb, ops.convert_to_numpy(ab)[0])
+    def finish(kept, output):
+        rgb, lightness = kept
+        ab = grid.to_colours(ops.convert_to_tensor(output), temperature)
+        lines = guide.lines(ab, grid.means_of_cells(lightness))
+        return with_colours(rgb, ops.convert_to_numpy(lines))
 
     return like(photos, answers(model, photos, prepare, finish, BATCH, "colorize"))
 
@@ -66,19 +68,21 @@ def scaled(rgb, shape):
     return np.asarray(Image.fromarray(rgb).resize(shape[::-1], Image.Resampling.BICUBIC))
 
 
-def with_colours(rgb, ab):
-    """A photo (H, W, 3) with colours ab (h, w, 2), of any size, in place of its own: uint8."""
+def with_colours(rgb, lines):
+    """A photo (H, W, 3) with ab = slope x L + offset, (h, w, 4) of `guide.lines`: uint8."""
     height, width = rgb.shape[:2]
-    planes = [Image.fromarray(plane) for plane in np.moveaxis(ab, -1, 0)]
+    planes = [Image.fromarray(plane) for plane in np.moveaxis(lines, -1, 0)]
     rows = max(1, STRIP // width)
     strips = []
     for top in range(0, height, rows):
         strip = rgb[top : top + rows]
         bottom = top + len(strip)
-        box = (0, top / height * len(ab), ab.shape[1], bottom / height * len(ab))
+        box = (0, top / height * len(lines), lines.shape[1], bottom / height * len(lines))
         size = (width, len(strip))
-        colours = [plane.resize(size, Image.Resampling.BILINEAR, box) for plane in planes]
+        fine = [plane.resize(size, Image.Resampling.BILINEAR, box) for plane in planes]
+        slope_a, slope_b, a, b = map(np.asarray, fine)
         lightness = ops.convert_to_numpy(rgb_to_lab(strip))[..., 0]
-        coloured = lab_to_rgb(np.stack([lightness, *map(np.asarray, colours)], axis=-1))
+        lab = [lightness, slope_a * lightness + a, slope_b * lightness + b]
+        coloured = lab_to_rgb(np.stack(lab, axis=-1))
         strips.append(np.rint(ops.convert_to_numpy(coloured)).astype("uint8"))
     return np.concatenate(strips)

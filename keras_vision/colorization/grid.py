@@ -38,14 +38,29 @@ def to_cells(ab, cells):
     return ops.cast(ab, "float32")
 
 
+def to_colours(outputs, temperature=0.38):
+    """The network's outputs (..., 313 or 2) -> the cells' colours ab (..., 2), float32.
+
+    Logits are decoded at `temperature`; the L2 twin's two channels are ab already.
+    """
+    is_ab = outputs.shape[-1] == 2
+    return ops.cast(outputs, "float32") if is_ab else bins.decode(outputs, temperature)
+
+
+def means_of_cells(planes):
+    """Pixels (H, W, C) of a photo of whole cells -> their means (h, w, C)."""
+    height, width, channels = planes.shape
+    shape = (height // CELL, CELL, width // CELL, CELL, channels)
+    return planes.reshape(shape).mean((1, 3))
+
+
 def to_pixels(outputs, height, width, temperature=0.38):
     """The network's outputs (B, h, w, 313 or 2) -> colours ab (B, height, width, 2), float32.
 
-    Logits are decoded at `temperature`; the L2 twin's two channels are ab already. Raises
-    ValueError for more pixels than the cells have.
+    Enlarged as the authors do; `guide` is what photos get. Raises ValueError for more pixels than
+    the cells have.
     """
-    is_ab = outputs.shape[-1] == 2
-    ab = ops.cast(outputs, "float32") if is_ab else bins.decode(outputs, temperature)
+    ab = to_colours(outputs, temperature)
     rows, columns = ops.shape(ab)[1:3]
     fine = ops.image.resize(ab, (CELL * rows, CELL * columns), "bilinear")
     pixels = fine[:, :height, :width]
