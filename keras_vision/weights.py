@@ -41,7 +41,7 @@ def fetched(name, url, sha256, shipped=()):
     Raises OSError where it cannot be fetched, ValueError where it is not the published file: then
     it has been deleted.
     """
-    path = cache() / url.rpartition("/")[2]
+    path = cached(url)
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,9 +67,10 @@ def fetched(name, url, sha256, shipped=()):
     return path
 
 
-def cache():
-    """The folder of Keras' own published weights."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
+def cached(url):
+    """Where the file of an address lies once it has been fetched: among Keras' own."""
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    return home / "models" / url.rpartition("/")[2]
 
 
 def load(model, path, importers=None):

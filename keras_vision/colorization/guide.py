@@ -7,7 +7,7 @@ vary slowly, so that they can be enlarged as they are, and the photo's own L mak
 
 from keras import ops
 
-SOFT = 5.0  # L: where it varies by less than this, the colours keep to themselves
+SOFT = 8.0  # L: where it varies by less than this, the colours keep to themselves
 
 
 def lines(ab, lightness):
