@@ -9,6 +9,8 @@ than `--below` under that of grey. The result, runs/rebalanced/calibrated.keras,
 temperature.
 """
 
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 import argparse
 from itertools import product
 from pathlib import Path
@@ -44,9 +46,8 @@ def main():
     rarity = bins.rarity(np.load(args.prior))
     photos = tiny_imagenet.load("test", args.data).select(slice(args.photos))
     table = tried(model, pipeline.batches(photos, data.pair, 50), rarity)
-    table -= table.loc["grey"] * (1, 1, 0)
     print("Points above grey:\n" + table.round(2).to_string())
-    allowed = table[(table["AuC"] >= -args.below) & (table.index != "grey")]
+    allowed = table[table["AuC"] >= -args.below]
     temperature, power = allowed["rebalanced AuC"].idxmax()
     print(f"Chosen: temperature {temperature:g}, rarity to the power of {power:g}")
     layer, scale = model.get_layer("logits"), DEFAULT / temperature
@@ -59,7 +60,7 @@ def main():
 
 
 def tried(model, batches, rarity):
-    """AuC, rebalanced AuC and chroma over the truth's, of grey and each (temperature, power)."""
+    """AuC and rebalanced AuC above grey, chroma over the truth's, of each temperature, power."""
     sums, settings = {}, list(product(TEMPERATURES, POWERS))
     for lightness, ab in tqdm(batches, leave=False):
         nearest, _ = bins.soft_encode(ab, neighbors=1)
@@ -72,13 +73,14 @@ def tried(model, batches, rarity):
             areas = area(ops.norm(ab - answer, axis=-1))
             found = areas, weight * areas, ops.norm(answer, axis=-1), weight
             sums[name] = sums.get(name, 0) + np.array([float(ops.mean(x)) for x in found])
-    plain, rebalanced, chroma, weights = np.stack(list(sums.values())).T
+    true, grey, *found = sums.values()
+    plain, rebalanced, chroma, _ = (np.stack(found) - grey).T
     columns = {
         "AuC": plain / len(batches),
-        "rebalanced AuC": rebalanced / weights,
-        "chroma": chroma / chroma[0],
+        "rebalanced AuC": rebalanced / grey[3],
+        "chroma": chroma / true[2],
     }
-    return pd.DataFrame(columns, index=pd.Index(list(sums), tupleize_cols=False)).drop("true")
+    return pd.DataFrame(columns, pd.MultiIndex.from_tuples(settings, names=["T", "power"]))
 
 
 if __name__ == "__main__":

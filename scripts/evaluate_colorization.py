@@ -7,6 +7,8 @@ weighs pixels by the rarity of their true colour under `--prior` (the authors' f
 the prior is estimated on the training photos).
 """
 
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 import argparse
 from pathlib import Path
 

@@ -6,6 +6,8 @@ The folder is the authors' of that name: gt/ with photos of 224x224, ours/ with 
 made of them, whose colours are brought back to cells of 4 pixels here.
 """
 
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 import argparse
 import time
 from functools import partial
@@ -30,6 +32,7 @@ def main():
     parser.add_argument("--prior", type=Path, required=True, help="frequencies of the 313 bins")
     parser.add_argument("--weights", default="tiny_imagenet")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 80, 96, 112, 128])
+    parser.add_argument("--speed", action="store_true", help="time both ways, too")
     args = parser.parse_args()
     rarity = bins.rarity(np.load(args.prior))
     paths = sorted((args.folder / "gt").iterdir())
@@ -45,7 +48,8 @@ def main():
         published = [images.read(args.folder / "ours" / path.name) for path in paths]
         rows |= both("published results", photos, map(cells_of_result, published), rarity)
     print(pd.DataFrame(rows).T.to_string(float_format="{:.2f}".format))
-    print(f"Seconds for 12 megapixels: {seconds()}")
+    if args.speed:
+        print(f"Seconds for 12 megapixels: {seconds()}")
 
 
 def cells_of(model, size, photo):

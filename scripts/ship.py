@@ -1,6 +1,6 @@
-"""Puts the newest checkpoint of a training run into the package, in half precision.
+"""Puts a checkpoint, or the newest of a training run, into the package, in half precision.
 
-python scripts/ship.py runs/rebalanced colorization/shipped/tiny_imagenet
+python scripts/ship.py runs/rebalanced/calibrated.keras colorization/shipped/tiny_imagenet
 python scripts/ship.py runs/l2 colorization/shipped/tiny_imagenet_l2
 python scripts/ship.py out/02_mnist_tensorpack/tuned classification/shipped/mnist
 """
@@ -23,10 +23,10 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("run", type=Path, help="the folder of the run, its log_dir")
+    parser.add_argument("run", type=Path, help="the folder of the run, its log_dir, or a .keras")
     parser.add_argument("name", help="of the weights, below keras_vision/")
     args = parser.parse_args()
-    newest = list(checkpoints(args.run).values())[-1]
+    newest = args.run if args.run.is_file() else list(checkpoints(args.run).values())[-1]
     target = PACKAGE / f"{args.name}.weights.h5"
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

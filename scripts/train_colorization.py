@@ -4,6 +4,8 @@ python scripts/train_colorization.py tiny-imagenet-200 --out runs/rebalanced
 python scripts/train_colorization.py tiny-imagenet-200 --out runs/l2 --twin l2
 """
 
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 import argparse
 from functools import partial
 from pathlib import Path
