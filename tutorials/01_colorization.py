@@ -193,7 +193,7 @@ def main(data=None, out="out/01_colorization", epochs=16, width=1 / 8, rate=2e-3
     # ## 7. Validation and tuning
     # The curves tell fast from slow and learning from memorising. Here validation is the easier:
     # its crops are of the same six photos, and neither zoomed nor mirrored. The networks that
-    # come with this package had 20,000 photos: from here on, the fast form uses them.
+    # come with this package had 100,000 photos: from here on, the fast form uses them.
 
     # %%
     history = pd.read_csv(out / "rebalanced" / "history.csv")
