@@ -14,7 +14,7 @@ MODULES = (
     "colorization.dilated",
     "colorization.loss",
     "colorization.metrics",
-    "colorization.seen_size",
+    "colorization.remembered",
     "optimizers",
 )
 

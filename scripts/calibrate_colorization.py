@@ -1,12 +1,12 @@
-"""Chooses how vivid a trained colouriser shall be, and writes that into its last layer.
+"""Chooses how vivid a trained colouriser shall be, and writes that into its weights.
 
 python scripts/calibrate_colorization.py runs/rebalanced tiny-imagenet-200 --prior prior_probs.npy
 
 Training with rarity r multiplies the odds of a bin by r. Odds times r^power (power < 0 takes part
 of it back) and a temperature are tried on photos of the test split, which need no labels and are
 measured nowhere else. Chosen is what has the best rebalanced AuC among those whose AuC is not more
-than `--below` under that of grey. The result, runs/rebalanced/calibrated.keras, wants the default
-temperature.
+than `--below` under that of grey. The power goes into the last layer's bias, as if training had
+been with r^(1 + power); the temperature becomes the default of runs/rebalanced/calibrated.keras.
 """
 
 import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
@@ -26,7 +26,6 @@ from keras_vision.colorization.metrics import area
 from keras_vision.datasets import tiny_imagenet
 from keras_vision.training.checkpoints import checkpoints
 
-DEFAULT = 0.38  # of `colorize`
 TEMPERATURES = (0.3, 0.38, 0.5, 0.6, 0.7, 0.85, 1.0)
 POWERS = (-0.5, -0.4, -0.3, -0.25, -0.2, -0.15, -0.1, 0.0, 0.1)
 
@@ -50,11 +49,11 @@ def main():
     allowed = table[table["AuC"] >= -args.below]
     temperature, power = allowed["rebalanced AuC"].idxmax()
     print(f"Chosen: temperature {temperature:g}, rarity to the power of {power:g}")
-    layer, scale = model.get_layer("logits"), DEFAULT / temperature
-    kernel, bias = layer.get_weights()
-    layer.set_weights([scale * kernel, scale * (bias + power * np.log(rarity))])
+    bias, memory = model.get_layer("logits").bias, model.get_layer("remembered")
+    bias.assign(bias + power * np.log(rarity))
+    memory.temperature.assign(temperature)
     if args.size:
-        model.get_layer("seen_size").size.assign(args.size)
+        memory.size.assign(args.size)
     model.save(args.run / "calibrated.keras")
     print(args.run / "calibrated.keras")
 

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from keras_vision import colorization, pipeline
 from keras_vision.colorization import bins, data, grid
 from keras_vision.colorization.color import lab_to_rgb
+from keras_vision.colorization.remembered import remembered
 from keras_vision.datasets import tiny_imagenet
 
 
@@ -38,28 +39,34 @@ def main():
         train = tiny_imagenet.load("train", args.data)
         prior = bins.estimate_prior(pipeline.batches(train, data.pair, 256))
     photos = pipeline.batches(tiny_imagenet.load("val", args.data), data.pair, 50)
+    rebalanced = colorization.build(weights=args.rebalanced)
+    _, temperature = remembered(rebalanced)
     networks = {
         "all grey": lambda lightness: np.zeros((*lightness.shape[:3], 2), "float32")[:, ::4, ::4],
         "L2": colorization.build(bins=None, weights=args.l2).predict_on_batch,
-        "rebalanced": colorization.build(weights=args.rebalanced).predict_on_batch,
+        "rebalanced": rebalanced.predict_on_batch,
     }
-    table = {name: scores(network, photos, prior) for name, network in networks.items()}
+    table = {
+        name: scores(network, photos, prior, temperature) for name, network in networks.items()
+    }
     print(pd.DataFrame(table).T.to_string(float_format="{:.2f}".format))
 
 
-def scores(network, photos, prior):
+def scores(network, photos, prior, temperature):
     """A row of the table: `network` maps L (B, H, W, 1) to its outputs (B, h, w, ...)."""
     metrics = {
-        "AuC": colorization.AuC(),
-        "rebalanced AuC": colorization.AuC(prior),
-        "chroma ratio": colorization.ChromaRatio(),
+        "AuC": colorization.AuC(temperature=temperature),
+        "rebalanced AuC": colorization.AuC(prior, temperature),
+        "chroma ratio": colorization.ChromaRatio(temperature),
     }
     psnr = colorization.PSNR()
     for lightness, ab in tqdm(photos, leave=False):
         outputs = network(lightness)
         for metric in metrics.values():
             metric.update_state(ab, outputs)
-        predicted = grid.to_pixels(ops.convert_to_tensor(outputs), *lightness.shape[1:3])
+        predicted = grid.to_pixels(
+            ops.convert_to_tensor(outputs), *lightness.shape[1:3], temperature
+        )
         photo, coloured = (
             np.rint(lab_to_rgb(ops.concatenate([lightness, colours], axis=-1)))
             for colours in (ab, predicted)

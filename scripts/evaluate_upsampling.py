@@ -22,6 +22,7 @@ from keras_vision.colorization import bins, grid, guide
 from keras_vision.colorization.color import rgb_to_lab
 from keras_vision.colorization.colorize import scaled, seen_shape, with_colours
 from keras_vision.colorization.metrics import area
+from keras_vision.colorization.remembered import remembered
 
 
 def main():
@@ -56,7 +57,8 @@ def cells_of(model, size, photo):
     """ab (h, w, 2) and mean L (h, w, 1) of the cells of a photo, as `colorize` has them."""
     small = scaled(photo, seen_shape(photo.shape, size))
     lightness = np.asarray(rgb_to_lab(small))[..., :1]
-    ab = grid.to_colours(model.predict_on_batch(lightness[None]))[0]
+    _, temperature = remembered(model)
+    ab = grid.to_colours(model.predict_on_batch(lightness[None]), temperature)[0]
     return np.asarray(ab), grid.means_of_cells(lightness)
 
 

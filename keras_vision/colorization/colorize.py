@@ -6,27 +6,30 @@ from PIL import Image
 
 from keras_vision.colorization import bins, grid, guide
 from keras_vision.colorization.color import grey, lab_to_rgb, rgb_to_lab
-from keras_vision.colorization.seen_size import seen_size
+from keras_vision.colorization.remembered import remembered
 from keras_vision.verbs import answers, like
 
 BATCH = 8
 STRIP = 2**20  # pixels converted at a time, so that a photo of any size fits into memory
 
 
-def colorize(model, photos, temperature=0.38, size=None):
+def colorize(model, photos, temperature=None, size=None):
     """Colours photos by nothing but their lightness; colours they have are ignored.
 
     photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or an iterable of photos
         of mixed kinds and sizes.
     temperature: of the annealed mean, 0..1: lower is more vivid, and more patchy.
-    size: the network sees a photo scaled to about `size` x `size` pixels, its aspect kept. None
-        stands for the size of the photos that it was trained on.
+    size: the network sees a photo scaled to about `size` x `size` pixels, its aspect kept.
+    By default both are what the model remembers: the temperature that serves its weights best, and
+    the size of the photos that it has learned from.
 
     Returns uint8 sRGB of the photos' own sizes: an array for one photo or a batch, a list for a
     list, and for a generator one that reads each photo when its turn comes.
     """
     check_settings(temperature, size)
-    size = size or seen_size(model)
+    own_size, own_temperature = remembered(model)
+    size = own_size if size is None else size
+    temperature = own_temperature if temperature is None else temperature
 
     def prepare(rgb):
         small = scaled(rgb, seen_shape(rgb.shape, size))
@@ -43,7 +46,8 @@ def colorize(model, photos, temperature=0.38, size=None):
 
 
 def check_settings(temperature, size):
-    bins.check_temperature(temperature)
+    if temperature is not None:
+        bins.check_temperature(temperature)
     if size is not None and not 8 <= size < np.inf:
         raise ValueError(f"size must be a number of pixels, 8 at least; got {size}.")
 

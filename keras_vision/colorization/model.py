@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from keras import Input, Model, layers
 
 from keras_vision.colorization.dilated import DilatedConv2D
-from keras_vision.colorization.seen_size import SeenSize
+from keras_vision.colorization.remembered import Remembered
 from keras_vision.colorization.weights import PUBLISHED, load_torch, shipped, width_of
 from keras_vision.weights import find, load
 
@@ -67,7 +67,7 @@ def check(input_shape, bins, width):
 def network(input_shape, bins, width):
     """The layers of `build`, with new weights."""
     x = inputs = Input(input_shape, name="lightness")
-    x = SeenSize(dtype="float32", name="seen_size")(x)
+    x = Remembered(dtype="float32", name="remembered")(x)
     # In float32: bfloat16 would round L itself to steps of a half.
     x = layers.Rescaling(1 / 100, -0.5, dtype="float32", name="scaled_lightness")(x)
     for number, (filters, depth, stride, dilation) in enumerate(BLOCKS, 1):

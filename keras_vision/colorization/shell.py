@@ -12,7 +12,7 @@ def arguments(parser):
     parser.add_argument(
         "--weights", default="tiny_imagenet", help="tiny_imagenet, eccv16, or a file"
     )
-    parser.add_argument("--temperature", type=float, default=0.38, help="0 vivid ... 1 greyish")
+    parser.add_argument("--temperature", type=float, help="0 vivid ... 1 greyish")
     parser.add_argument("--size", type=int, help="side of what the network sees")
 
 

@@ -12,7 +12,7 @@ from keras_vision import colorization
 from keras_vision.colorization import bins, grid, guide
 from keras_vision.colorization.color import lab_to_rgb, rgb_to_lab
 from keras_vision.colorization.colorize import with_colours
-from keras_vision.colorization.seen_size import seen_size
+from keras_vision.colorization.remembered import remembered
 from keras_vision.colorization.weights import PUBLISHED
 
 GOLDEN = np.load(Path(__file__).with_name("golden_eccv16.npz"))
@@ -116,7 +116,7 @@ def test_the_published_name(save, server, monkeypatch, tmp_path):
     server.data = data
     for _ in range(2):
         model = colorization.build(weights="eccv16")
-    assert seen_size(model) == 256
+    assert remembered(model) == (256, 0.38)
     np.testing.assert_array_equal(
         model.get_layer("logits").get_weights()[1], STATE["model8.6.bias"].astype("float32")
     )

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_vision import colorization
 from keras_vision.colorization import build, dilated
 from keras_vision.colorization.dilated import DilatedConv2D
-from keras_vision.colorization.seen_size import seen_size
+from keras_vision.colorization.remembered import remembered
 from keras_vision.colorization.weights import width_of
 
 TINY = 1 / 16
@@ -233,29 +233,34 @@ def test_overfits_a_small_batch(bins):
     assert np.abs(predicted - ab).mean() < 12, first
 
 
-def test_the_size_of_the_photos_is_remembered(tmp_path):
-    """By every kind of file, of any network, and by none that has not learned."""
+def test_size_and_temperature_are_remembered(tmp_path):
+    """By every kind of file; the size is what training has seen, and nothing else changes it."""
     model = build(width=1 / 64)
-    assert seen_size(model) == 256
+    assert remembered(model) == (256, 0.38)
     model.compile("sgd", colorization.RebalancedCrossEntropy())
     model.predict_on_batch(np.zeros((1, 16, 16, 1)))
-    assert seen_size(model) == 256
+    assert remembered(model) == (256, 0.38)
     model.train_on_batch(np.zeros((2, 40, 90, 1)), np.zeros((2, 40, 90, 2)))
-    assert seen_size(model) == 60
+    model.get_layer("remembered").temperature.assign(0.7)
+    assert remembered(model) == (60, 0.7)
     model.save(tmp_path / "a.keras")
     model.save_weights(tmp_path / "a.weights.h5")
     for path in (tmp_path / "a.keras", tmp_path / "a.weights.h5"):
-        assert seen_size(build(weights=path)) == 60
-    assert seen_size(keras.models.load_model(tmp_path / "a.keras")) == 60
-    assert seen_size(keras.Sequential([keras.layers.Dense(1)])) == 256
+        assert remembered(build(weights=path)) == (60, 0.7)
+    assert remembered(keras.models.load_model(tmp_path / "a.keras")) == (60, 0.7)
+    assert remembered(keras.Sequential([keras.layers.Dense(1)])) == (256, 0.38)
 
 
-def test_photos_are_brought_to_the_size_that_the_model_has_seen(monkeypatch):
+def test_photos_are_coloured_as_the_model_remembers(monkeypatch):
     model, shapes = build(width=1 / 64), []
-    model.get_layer("seen_size").size.assign(24)
+    model.get_layer("remembered").size.assign(24)
     predict = model.predict_on_batch
     monkeypatch.setattr(model, "predict_on_batch", lambda x: shapes.append(x.shape) or predict(x))
-    rgb = np.zeros((90, 90, 3), "uint8")
+    rgb = np.random.default_rng(0).integers(0, 256, (90, 90, 3)).astype("uint8")
     colorization.colorize(model, rgb)
     colorization.colorize(model, rgb, size=40)
     assert shapes == [(1, 24, 24, 1), (1, 40, 40, 1)]
+    model.get_layer("remembered").temperature.assign(0.0)
+    np.testing.assert_array_equal(
+        colorization.colorize(model, rgb), colorization.colorize(model, rgb, temperature=0)
+    )

@@ -18,10 +18,11 @@ def test_the_shipped_networks_are_as_good_as_their_page_says(data_root):
 
     # AuC, rebalanced AuC, chroma ratio, PSNR
     grey, l2, rebalanced = (measured[name] for name in NAMES)
-    assert rebalanced[1] > grey[1] + 4
+    assert rebalanced[1] > grey[1] + 6
     assert rebalanced[1] > l2[1]
-    assert rebalanced[0] > grey[0] - 3
-    assert l2[2] < 0.6 < rebalanced[2] < 1.4
+    assert rebalanced[0] > grey[0] - 0.5
+    assert l2[2] < 0.6
+    assert 0.8 < rebalanced[2] < 1.25
     page = (SCRIPT.parents[1] / "docs" / "colorization.md").read_text().splitlines()
     for name in NAMES:
         (line,) = (line for line in page if line.startswith(f"| {name} |"))
