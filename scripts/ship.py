@@ -5,6 +5,8 @@ python scripts/ship.py runs/l2 colorization/shipped/tiny_imagenet_l2
 python scripts/ship.py out/02_mnist_tensorpack/tuned classification/shipped/mnist
 """
 
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 import argparse
 import io
 import shutil
