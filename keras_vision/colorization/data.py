@@ -5,14 +5,16 @@ import tensorflow as tf
 from keras_vision.colorization.color import rgb_to_lab
 from keras_vision.pipeline import for_batches
 
-# XLA makes one loop of it, in a third of the processors' time.
-to_lab = tf.function(rgb_to_lab, jit_compile=True)
-
 
 @for_batches
 def pair(raw):
     """sRGB uint8 (..., H, W, 3) -> L (..., H, W, 1) and ab (..., H, W, 2), float32."""
-    lab = to_lab(raw["image"])
+    return lightness_and_ab(raw["image"])
+
+
+@tf.function(jit_compile=True)  # XLA makes one loop of it, in a third of the processors' time
+def lightness_and_ab(rgb):
+    lab = rgb_to_lab(rgb)
     return lab[..., :1], lab[..., 1:]
 
 
