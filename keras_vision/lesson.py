@@ -2,7 +2,6 @@
 
 import argparse
 import inspect
-import logging
 import os
 import re
 import sys
@@ -28,8 +27,6 @@ def run(main, full, expected, argv=None):
         import keras
 
         keras.distribution.initialize()
-    # Photos of several sizes compile a network anew, of which TensorFlow warns.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         measured = main(**settings)
     except KeyboardInterrupt as stop:

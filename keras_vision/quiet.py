@@ -1,9 +1,11 @@
-"""Import this first, and TensorFlow is imported without its words to the terminal.
+"""Import this first, and TensorFlow keeps to itself what says nothing to a user.
 
-Two lines that say nothing to a user come from its libraries as they are loaded, before any
-setting is read. All else that it has to say, and all errors, pass.
+Two lines come from its libraries as they are loaded, before any setting is read. A third says
+that a network is compiled anew for photos of another size. All else that it has to say, and all
+errors, pass.
 """
 
+import logging
 import os
 import re
 import signal
@@ -65,5 +67,6 @@ def forward(reading, terminal):
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors
+logging.getLogger("tensorflow").addFilter(lambda record: "retracing" not in str(record.msg))
 if "tensorflow" not in sys.modules and hasattr(os, "fork"):
     around_import("tensorflow", filtered)

@@ -9,8 +9,9 @@ of a peer's variants the fastest counts, and ratio > 1 says that ours is faster.
 Needs `pip install -e ".[bench]"`.
 """
 
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 import argparse
-import os
 from contextlib import nullcontext
 from functools import partial
 from itertools import product
@@ -21,7 +22,6 @@ import numpy as np
 from bench import CORES
 from PIL import Image
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 BATCH = 32
 
 

@@ -11,6 +11,8 @@ its `python` on until 99 % of the test digits are right.
 Needs `pip install -e ".[bench]"`.
 """
 
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
 import argparse
 import os
 import tempfile
@@ -27,7 +29,6 @@ import numpy as np
 import pandas as pd
 from bench import CORES
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 BATCH, STEPS = 128, 12
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 

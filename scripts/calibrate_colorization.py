@@ -5,7 +5,7 @@ python scripts/calibrate_colorization.py runs/rebalanced tiny-imagenet-200 --pri
 Training with rarity r multiplies the odds of a bin by r. Odds times r^power (power < 0 takes part
 of it back) and a temperature are tried on photos of the test split, which need no labels and are
 measured nowhere else. Chosen is what has the best rebalanced AuC among those whose AuC is not more
-than `--below` under that of grey. The power goes into the last layer's bias, as if training had
+than 0.4 under that of grey. The power goes into the last layer's bias, as if training had
 been with r^(1 + power); the temperature becomes the default of runs/rebalanced/calibrated.keras.
 """
 
@@ -26,6 +26,7 @@ from keras_vision.colorization.metrics import area
 from keras_vision.datasets import tiny_imagenet
 from keras_vision.training.checkpoints import checkpoints
 
+BELOW = 0.4
 TEMPERATURES = (0.3, 0.38, 0.5, 0.6, 0.7, 0.85, 1.0)
 POWERS = (-0.5, -0.4, -0.3, -0.25, -0.2, -0.15, -0.1, 0.0, 0.1)
 
@@ -37,23 +38,19 @@ def main():
     parser.add_argument("run", type=Path, help="the folder of the run, its log_dir")
     parser.add_argument("data", type=Path, help="the folder tiny-imagenet-200")
     parser.add_argument("--prior", type=Path, required=True, help="frequencies of the 313 bins")
-    parser.add_argument("--below", type=float, default=0.4, help="AuC under grey's, at most")
     parser.add_argument("--photos", type=int, default=2000)
-    parser.add_argument("--size", type=float, help="of photos to colour, if not as in training")
     args = parser.parse_args()
     model = colorization.build(weights=list(checkpoints(args.run).values())[-1])
     rarity = bins.rarity(np.load(args.prior))
     photos = tiny_imagenet.load("test", args.data).select(slice(args.photos))
     table = tried(model, pipeline.batches(photos, data.pair, 50), rarity)
     print("Points above grey:\n" + table.round(2).to_string())
-    allowed = table[table["AuC"] >= -args.below]
+    allowed = table[table["AuC"] >= -BELOW]
     temperature, power = allowed["rebalanced AuC"].idxmax()
     print(f"Chosen: temperature {temperature:g}, rarity to the power of {power:g}")
-    bias, memory = model.get_layer("logits").bias, model.get_layer("remembered")
+    bias = model.get_layer("logits").bias
     bias.assign(bias + power * np.log(rarity))
-    memory.temperature.assign(temperature)
-    if args.size:
-        memory.size.assign(args.size)
+    model.get_layer("remembered").temperature.assign(temperature)
     model.save(args.run / "calibrated.keras")
     print(args.run / "calibrated.keras")
 

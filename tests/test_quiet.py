@@ -64,6 +64,12 @@ def test_a_closed_terminal(tmp_path):
     assert said(tmp_path, closed="2>&-") == (0, "")
 
 
+def test_compiling_for_another_size_is_no_news(tmp_path):
+    words = "import logging; log = logging.getLogger('tensorflow').warning; log(%r); log(%r)"
+    heard = words % ("5 out of the last 5 calls triggered tf.function retracing", "a real one")
+    assert said(tmp_path, code=f"import keras_vision.quiet; {heard}") == (0, "a real one\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", ["keras", "tensorflow", "keras_vision.colorization"])
 def test_tensorflow_itself(first):

@@ -4,6 +4,7 @@ import os
 import pickle
 import random
 import tracemalloc
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -221,6 +222,23 @@ def test_what_is_no_checkpoint(tmp_path, content, problem):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         torch_file.load(tmp_path / "nowhere.pth")
+
+
+def test_sizes_beyond_the_file_are_not_believed(tmp_path, save_torch):
+    """Neither a storage of 8 GB in a stream, nor what a compressed zip would swell to."""
+    stream = save_torch(tmp_path / "stream.pth", {"a": np.ones(5)})
+    count = b"J" + (5).to_bytes(4, "little")
+    stream.write_bytes(stream.read_bytes().replace(count, b"J\xff\xff\xff\x7f"))
+    bomb = tmp_path / "zip.pth"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(10**8))
+    tracemalloc.start()
+    for path, problem in ((stream, "storage 0 is cut short"), (bomb, "it declares 100,000,000")):
+        with pytest.raises(ValueError, match=problem):
+            torch_file.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3e6
 
 
 def mutated(whole, chance):

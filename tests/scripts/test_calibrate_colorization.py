@@ -20,7 +20,7 @@ def test_what_is_chosen_is_part_of_the_weights(data_root, tmp_path):
     model = colorization.build(weights="tiny_imagenet")
     model.save(tmp_path / "model-1.keras")
     command = [sys.executable, SCRIPT, tmp_path, data_root / "tiny-imagenet-200"]
-    command += ["--prior", prior, "--photos", "50", "--size", "96"]
+    command += ["--prior", prior, "--photos", "50"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
     temperature, power = map(
         float, re.search(r"temperature (\S+), .* power of (\S+)", done.stdout).groups()
@@ -33,7 +33,7 @@ def test_what_is_chosen_is_part_of_the_weights(data_root, tmp_path):
     assert any(row[0] == power and row[2] == best for row in rows)
 
     calibrated = colorization.build(weights=tmp_path / "calibrated.keras")
-    assert remembered(calibrated) == (96, temperature)
+    assert remembered(calibrated) == (64, temperature)
     photo = np.random.default_rng(0).uniform(0, 100, (1, 32, 32, 1)).astype("float32")
     logits = model.predict_on_batch(photo) + power * np.log(bins.rarity(np.load(prior)))
     np.testing.assert_allclose(
