@@ -15,6 +15,9 @@ MODULES = (
     "colorization.loss",
     "colorization.metrics",
     "colorization.remembered",
+    "layers.adaptive",
+    "layers.normalization",
+    "layers.response",
     "optimizers",
 )
 

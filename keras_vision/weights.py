@@ -18,7 +18,8 @@ def find(weights, shipped, published=None):
     """The path of a file that exists: `weights` is a path or the name of some.
 
     shipped: {name: path}.
-    published: {name: (address, SHA-256 or its start)}; their files are fetched once.
+    published: {name: (address, digest)}; their files are fetched once. A digest is "sha256:" or
+        "md5:" and the sum of the file, or the start of it.
 
     Raises FileNotFoundError for a name that is none, and what `fetched` does.
     """
@@ -35,7 +36,7 @@ def find(weights, shipped, published=None):
     return path
 
 
-def fetched(name, url, sha256, shipped=()):
+def fetched(name, url, digest, shipped=()):
     """The path of a published file in Keras' cache: fetched if it is not there, always checked.
 
     Raises OSError where it cannot be fetched, ValueError where it is not the published file: then
@@ -48,7 +49,7 @@ def fetched(name, url, sha256, shipped=()):
             with downloads.only_download(path, wait=True):
                 if not path.exists():  # by now another process may have done it
                     downloads.download(url, path)
-        problem = downloads.wrong_sum(path, f"sha256:{sha256}")
+        problem = downloads.wrong_sum(path, digest)
     except (OSError, HTTPException) as error:
         if getattr(error, "errno", None) == errno.ENOSPC:
             path.with_name(f"{path.name}.part").unlink(missing_ok=True)

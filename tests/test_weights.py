@@ -140,7 +140,7 @@ def find(server, home):
     """Finds weights="net", which the server has; its hash is that of what it has now."""
     server.data = np.random.default_rng(0).bytes(300_000)
     sha256 = hashlib.sha256(server.data).hexdigest()
-    published = {"net": (f"{server.url}/net-01.pth", sha256[:8]), "other": ("", "")}
+    published = {"net": (f"{server.url}/net-01.pth", f"sha256:{sha256[:8]}"), "other": ("", "")}
     return lambda name="net": weights.find(name, SHIPPED, published)
 
 
@@ -157,7 +157,9 @@ def test_published_weights_are_fetched_once(server, home, find, capsys):
 
 def test_the_whole_hash(server, home):
     server.data = b"weights"
-    published = {"net": (f"{server.url}/net.pth", hashlib.sha256(b"weights").hexdigest())}
+    published = {
+        "net": (f"{server.url}/net.pth", f"sha256:{hashlib.sha256(b'weights').hexdigest()}")
+    }
     assert weights.find("net", {}, published).read_bytes() == b"weights"
 
 
@@ -271,7 +273,8 @@ def test_two_processes_and_one_killed(server, home):
     server.data = np.random.default_rng(0).bytes(300_000)
     sha256 = hashlib.sha256(server.data).hexdigest()
     server.halfway = threading.Event()
-    command = [sys.executable, "-c", FETCH, f"{server.url}/net.pth", sha256]
+    digest = f"sha256:{sha256}"
+    command = [sys.executable, "-c", FETCH, f"{server.url}/net.pth", digest]
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     first = subprocess.Popen(command, **pipe)
     assert server.halfway.wait(60)

@@ -8,6 +8,8 @@ from keras import Input, Model, layers
 from keras_vision.colorization.dilated import DilatedConv2D
 from keras_vision.colorization.remembered import Remembered
 from keras_vision.colorization.weights import PUBLISHED, load_torch, shipped, width_of
+from keras_vision.layers import convolution as padded_convolution
+from keras_vision.layers import normalization
 from keras_vision.weights import find, load
 
 # Filters and convolutions of the seven blocks, the stride of a block's last one, dilation.
@@ -90,18 +92,12 @@ def block(x, filters, depth, stride, dilation, name):
     """`depth` convolutions with ReLU, of which the last has the stride; BatchNorm closes it."""
     for step in range(1, depth + 1):
         x = convolution(x, filters, stride if step == depth else 1, dilation, f"{name}_{step}")
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
+    return normalization(x, name=f"{name}_norm")
 
 
 def convolution(x, filters, stride=1, dilation=1, name=None):
-    """A 3x3 convolution with ReLU. A strided one is padded on all sides, as in Caffe and PyTorch.
-
-    "same" would pad a strided one on the right and below only, and move the picture.
-    """
-    if stride > 1:
-        x = layers.ZeroPadding2D(1)(x)
-        return layers.Conv2D(filters, 3, stride, activation="relu", name=name)(x)
-    layer = DilatedConv2D if dilation > 1 else layers.Conv2D
-    return layer(filters, 3, padding="same", dilation_rate=dilation, activation="relu", name=name)(
-        x
-    )
+    """A 3x3 convolution with ReLU."""
+    if dilation == 1:
+        return padded_convolution(x, filters, 3, stride, activation="relu", name=name)
+    settings = {"padding": "same", "dilation_rate": dilation, "activation": "relu", "name": name}
+    return DilatedConv2D(filters, 3, **settings)(x)

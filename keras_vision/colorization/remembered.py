@@ -15,6 +15,8 @@ class Remembered(keras.layers.Layer):
     temperature: of the annealed mean, which serves this network best.
     """
 
+    pointwise = True  # for `arithmetic`: a cell sees no other place
+
     def build(self, input_shape):
         self.size = self.noted("size", SIZE)
         self.temperature = self.noted("temperature", TEMPERATURE)

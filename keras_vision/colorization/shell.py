@@ -6,6 +6,7 @@ from keras_vision import colorization
 from keras_vision.colorization.colorize import check_settings
 
 WRITES = True
+TAKES = "photo", "files of any kind"
 
 
 def arguments(parser):

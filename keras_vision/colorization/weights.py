@@ -9,7 +9,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 PUBLISHED = {  # by the authors
     "eccv16": (
         "https://colorizers.s3.us-east-2.amazonaws.com/colorization_release_v2-9b330a0b.pth",
-        "9b330a0b",
+        "sha256:9b330a0b",
     )
 }
 

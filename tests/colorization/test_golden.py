@@ -110,7 +110,7 @@ def test_the_published_name(save, server, monkeypatch, tmp_path):
     """`weights="eccv16"` is fetched once, checked, and colours photos at the authors' size."""
     data = save(STATE).read_bytes()
     url = f"{server.url}/colorization_release_v2-9b330a0b.pth"
-    digest = hashlib.sha256(data).hexdigest()[:8]
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()[:8]}"
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     monkeypatch.setitem(PUBLISHED, "eccv16", (url, digest))
     server.data = data
