@@ -1,0 +1,138 @@
+"""Labelled photos in files: found by their class folders, and read when their turn comes.
+
+Pixels are those of `keras_vision.images.read`, alpha on white included, with two exceptions.
+TensorFlow does not turn photos by their EXIF orientation; Pillow's `ImageOps.exif_transpose` does,
+once and for all. And one colour that stands for transparent is not seen as such: in a GIF it
+becomes black, in a grey or RGB PNG it remains what it is.
+"""
+
+import os
+import posixpath
+from functools import partial
+
+import tensorflow as tf
+
+from keras_vision.rows import Rows
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")  # in upper case, too
+PALETTE = "a BMP with a palette, which TensorFlow ignores: save it as PNG, or with 24 bits"
+
+
+def rows(root, found, class_names):
+    """`Rows` of raw dicts of photos: image uint8 (H, W, 3), label int32 (), name string ().
+
+    found: [(path below `root`, label)]. The image is sRGB of any size; see the top of this file.
+    """
+    columns = {
+        # As bytes, since a file's name may be in any encoding.
+        "name": tf.constant([os.fsencode(name) for name, _ in found], tf.string),
+        "label": tf.constant([label for _, label in found], tf.int32),
+    }
+    return Rows(columns, partial(_photo, os.fsencode(root)), class_names)
+
+
+def finished(photos, root, decode):
+    """What `load` returns of the `Rows` that can be read, with the files' bytes if asked."""
+    if not len(photos):
+        raise FileNotFoundError(f"{root}: not one picture can be read")
+    if decode:
+        return photos
+    return Rows(photos.columns, partial(_file, os.fsencode(root)), photos.class_names)
+
+
+def _photo(root, row):
+    raw = _file(root, row)
+    return {**raw, "image": decoded(raw["image"])}
+
+
+def _file(root, row):
+    path = tf.strings.join([root, row["name"]], "/")
+    return {"image": tf.io.read_file(path), **row}
+
+
+def decoded(data):
+    """The bytes of a JPEG, PNG, BMP or GIF (its first frame) -> sRGB uint8 (H, W, 3)."""
+    kinds = [
+        (tf.io.is_jpeg(data), partial(_jpeg, data)),
+        (_begins(data, b"\x89PNG\r\n\x1a\n"), partial(_png, data)),
+        (_begins(data, b"BM"), partial(_bmp, data)),
+    ]
+    image = tf.case(kinds, default=partial(tf.io.decode_image, data, 3, expand_animations=False))
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _begins(data, magic):
+    return tf.strings.substr(data, 0, len(magic)) == magic
+
+
+def _jpeg(data):
+    # As precise as Pillow, and as fast as the default; a cut file is an error.
+    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _png(data):
+    """Alpha on white: TensorFlow would drop it, and show what is hidden under it."""
+    native = tf.io.decode_png(data)  # (H, W, 1..4): grey, grey and alpha, RGB, RGBA
+    height, width, channels = tf.unstack(tf.shape(native))
+    has_alpha = channels % 2 == 0
+    native = tf.cast(native, tf.float32)
+    colour = native[..., : channels - tf.cast(has_alpha, tf.int32)]
+    alpha = tf.where(has_alpha, native[..., -1:] / 255, 1)
+    flat = tf.round(colour * alpha + 255 * (1 - alpha))
+    return tf.cast(tf.broadcast_to(flat, (height, width, 3)), tf.uint8)
+
+
+def _bmp(data):
+    bits = tf.io.decode_raw(tf.strings.substr(data, 28, 1), tf.uint8)  # of a pixel
+    tf.debugging.assert_greater_equal(bits, tf.constant(24, tf.uint8), PALETTE)
+    return tf.io.decode_image(data, 3, expand_animations=False)
+
+
+def by_folder(root, split, labels, layout):
+    """[(path below `root`, label)] of the pictures in the class folders of `root`/`split`.
+
+    labels: {name of a folder: label}; some may be missing. In the order of the names.
+    """
+    names = folders(root, split, layout)
+    place, found, empty = root / split, [], []
+    if not names:
+        raise FileNotFoundError(f"{place}: not one class folder{layout}")
+    refuse(set(names) - set(labels), f"{place}: folders that are no class", layout)
+    refuse(pictures(place), f"{place}: pictures beside the class folders", layout)
+    for name in names:
+        files = pictures(place / name)
+        found += [(posixpath.join(split, name, file), labels[name]) for file in files]
+        empty += [] if files else [name]
+    refuse(empty, f"{place}: class folders without a picture", layout)
+    return found
+
+
+def folders(root, split, layout):
+    """Names of the folders in `root`/`split`, sorted, without the hidden ones."""
+    place = root / split
+    if not place.is_dir():
+        inner = [path.parent for path in root.glob(f"*/{split}") if path.is_dir()]
+        one = len(inner) == 1
+        fix = f": root is one level too high, pass {str(inner[0])!r}" if one else ""
+        raise FileNotFoundError(f"{place} is missing{fix}{layout}")
+    return sorted(entry.name for entry in visible(place) if entry.is_dir())
+
+
+def pictures(place):
+    """Names of the picture files in a folder, sorted, without the hidden ones."""
+    return sorted(entry.name for entry in visible(place) if is_picture(entry.name))
+
+
+def visible(place):
+    with os.scandir(place) as entries:
+        return [entry for entry in entries if not entry.name.startswith(".")]
+
+
+def is_picture(name):
+    return name.lower().endswith(SUFFIXES)
+
+
+def refuse(culprits, problem, layout):
+    if culprits:
+        shown = ", ".join(sorted(culprits)[:5]) + (", ..." if len(culprits) > 5 else "")
+        raise ValueError(f"{problem}: {shown}{layout}")
