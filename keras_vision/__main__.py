@@ -1,9 +1,10 @@
 """The package from a shell: `python -m keras_vision colorize *.jpg --out coloured/`.
 
-What a verb needs to know lies with its task, in its `shell.py`:
+What a verb needs to know lies with its task, in a module with:
 
     WRITES             whether an answer is a picture, to be written to --out, or text
-    arguments(parser)  adds what this verb takes besides photos
+    TAKES              what it answers: the word for one, and what may stand for it
+    arguments(parser)  adds what this verb takes besides those
     start(args)        loads the model; returns the function from a photo's path to its answer
 """
 
@@ -18,8 +19,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 VERBS = {
-    "classify": ("classification", "say what photos show"),
-    "colorize": ("colorization", "colour photos by nothing but their lightness"),
+    "classify": ("classification.shell", "say what photos show"),
+    "colorize": ("colorization.shell", "colour photos by nothing but their lightness"),
+    "inspect": ("classification.inspection", "tabulate what the layers of networks do"),
 }
 
 
@@ -32,7 +34,8 @@ def main(argv=None):
     except (ImportError, OSError, ValueError) as error:
         return f"keras_vision: {error}"
     failed = 0
-    for number, photo in enumerate(tqdm(args.photos, unit="photo", leave=False, disable=None)):
+    unit = args.shell.TAKES[0]
+    for number, photo in enumerate(tqdm(args.photos, unit=unit, leave=False, disable=None)):
         try:
             deliver(answer(photo), photo, targets and targets[number], args)
         except (OSError, ValueError) as error:
@@ -50,13 +53,14 @@ def parsed(argv):
         prog="python -m keras_vision", description=__doc__.splitlines()[0]
     )
     commands = parser.add_subparsers(required=True, metavar="verb", dest="verb")
-    for verb, (task, summary) in VERBS.items():
+    for verb, (module, summary) in VERBS.items():
         command = commands.add_parser(verb, help=summary, description=summary)
         if verb not in argv[:1]:
             continue
-        shell = importlib.import_module(f"keras_vision.{task}.shell")
+        shell = importlib.import_module(f"keras_vision.{module}")
         command.set_defaults(shell=shell)
-        command.add_argument("photos", nargs="+", type=Path, help="files of any kind")
+        word, words = shell.TAKES
+        command.add_argument("photos", nargs="+", type=Path, metavar=word, help=words)
         if shell.WRITES:
             command.add_argument("--out", required=True, type=Path, help="folder for the answers")
             command.add_argument("--overwrite", action="store_true", help="replace what is there")

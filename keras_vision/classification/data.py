@@ -1,6 +1,75 @@
-"""Augmentation of pictures that are to be classified."""
+"""Photos cropped and augmented for classifiers.
+
+What a dataset read with decode=False has as its "image" is the bytes of a file: of a JPEG, no
+more than the crop is decoded.
+"""
 
 import tensorflow as tf
+
+from keras_vision.datasets import _photos
+
+
+def crop(raw, seed, size, area=(0.08, 1.0)):
+    """A random part of the photo, stretched to (size, size, 3), uint8.
+
+    Szegedy et al. 2015, section 6: it has a share of the photo's `area`, and is up to 4/3 as wide
+    as high, or as high as wide.
+    """
+    shape = shape_of(raw["image"])
+    begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
+        shape,
+        tf.zeros((1, 0, 4)),
+        seed,
+        aspect_ratio_range=(3 / 4, 4 / 3),
+        area_range=area,
+        max_attempts=10,
+        use_image_if_no_bounding_boxes=True,
+    )
+    return {**raw, "image": part(raw["image"], begin[:2], extent[:2], size)}
+
+
+def central(raw, size, share=7 / 8):
+    """The middle of the photo, a square of 7/8 of its short side, as (size, size, 3), uint8."""
+    shape = shape_of(raw["image"])[:2]
+    side = tf.cast(tf.round(share * tf.cast(tf.reduce_min(shape), tf.float32)), tf.int32)
+    side = tf.maximum(side, 1)
+    return {**raw, "image": part(raw["image"], (shape - side) // 2, [side, side], size)}
+
+
+def part(image, begin, extent, size):
+    """Rows and columns of a photo, or of the bytes of one, resized to (size, size, 3)."""
+    (top, left), (height, width) = tf.unstack(begin), tf.unstack(extent)
+
+    def cut(image):
+        return image[top : top + height, left : left + width]
+
+    def decoded():
+        window = tf.stack([top, left, height, width])
+        return tf.io.decode_and_crop_jpeg(image, window, 3, dct_method="INTEGER_ACCURATE")
+
+    if image.dtype == tf.string:
+        part = tf.cond(tf.io.is_jpeg(image), decoded, lambda: cut(_photos.decoded(image)))
+    else:
+        part = cut(image)
+    return tf.saturate_cast(
+        tf.round(tf.image.resize(part, (size, size), antialias=True)), tf.uint8
+    )
+
+
+def shape_of(image):
+    """(height, width, 3) of a photo, or of what these bytes are a photo of."""
+    if image.dtype != tf.string:
+        return tf.shape(image)
+    return tf.cond(
+        tf.io.is_jpeg(image),
+        lambda: tf.io.extract_jpeg_shape(image),
+        lambda: tf.shape(_photos.decoded(image)),
+    )
+
+
+def flip(raw, seed):
+    """Mirrors every other photo."""
+    return {**raw, "image": tf.image.stateless_random_flip_left_right(raw["image"], seed)}
 
 
 def shift(raw, seed, pixels=2):

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vision.classification import classify, mnist_convnet
+from keras_vision import colorization
+from keras_vision.classification import classify, mnist_convnet, resnet
 from keras_vision.classification.classify import central
 from keras_vision.datasets import mnist
 
@@ -72,8 +73,42 @@ def test_the_middle_of_a_photo():
 def test_own_preparation_and_what_does_not_fit():
     twelve = keras.Model(inputs := keras.Input((5,)), keras.layers.Dense(12)(inputs))
     photo = np.zeros((8, 8, 3), "uint8")
-    with pytest.raises(ValueError, match=r"got one from \(None, 5\) to \(None, 12\).*prepare="):
+    with pytest.raises(ValueError, match=r"got one of \(None, 5\).*prepare="):
         classify(twelve, photo)
     assert len(classify(twelve, photo, prepare=lambda rgb: rgb[0, :5, 0] / 1.0)) == 1
     with pytest.raises(ValueError, match="expected names of 12 classes, got 2"):
-        classify(twelve, photo, ("a", "b"), lambda rgb: rgb[0, :5, 0])
+        classify(twelve, photo, ("a", "b"), prepare=lambda rgb: rgb[0, :5, 0])
+    for top in (0, 13):
+        with pytest.raises(ValueError, match=f"top must be 1 to 12, .* not {top}"):
+            classify(twelve, photo, top=top, prepare=lambda rgb: rgb[0, :5, 0])
+
+
+def test_several_answers_a_photo():
+    photos = np.zeros((2, 40, 40, 3), "uint8")
+    photos[0], photos[1] = (30, 20, 10), (1, 2, 3)
+    table = classify(brightest(32, 32), photos, ("red", "green", "blue"), top=2)
+    assert list(table) == ["photo", "rank", "label", "name", "probability"]
+    assert table["photo"].tolist() == [0, 0, 1, 1]
+    assert table["rank"].tolist() == [1, 2, 1, 2]
+    assert table["label"].tolist() == [0, 1, 2, 1]
+    assert table["name"].tolist() == ["red", "green", "blue", "green"]
+    expected = 1 / (1 + np.exp([-10, 10]) + np.exp([-20, -10]))
+    np.testing.assert_allclose(table["probability"][:2], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model", [resnet.backbone(18, width=1 / 16), colorization.build(width=1 / 32)]
+)
+def test_what_is_no_classifier_is_told(model):
+    with pytest.raises(ValueError, match=r"expected a classifier, .* \(B, classes\).* backbone"):
+        classify(model, np.zeros((32, 32, 3), "uint8"))
+
+
+def test_pixels_in_0_to_1_are_noticed():
+    photo = np.random.default_rng(0).uniform(0, 1, (32, 32, 3))
+    with pytest.raises(ValueError, match=r"look like 0\.\.1; multiply by 255"):
+        classify(brightest(32, 32), photo)
+
+
+def test_a_photo_smaller_than_what_the_network_sees():
+    assert len(classify(brightest(64, 64), np.full((5, 3, 3), 9, "uint8"))) == 1

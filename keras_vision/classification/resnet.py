@@ -1,0 +1,158 @@
+"""ResNet: He, Zhang, Ren, Sun 2016, "Deep Residual Learning for Image Recognition" (table 1)."""
+
+from pathlib import Path
+
+from keras import Input, Model, layers
+
+from keras_vision.classification import published
+from keras_vision.classification.published import torchvision
+from keras_vision.layers import convolution, normalization, pooling
+from keras_vision.weights import find
+
+# Blocks of the four stages, and whether they are bottlenecks (figure 5).
+DEPTHS = {
+    18: ((2, 2, 2, 2), False),
+    34: ((3, 4, 6, 3), False),
+    50: ((3, 4, 6, 3), True),
+    101: ((3, 4, 23, 3), True),
+    152: ((3, 8, 36, 3), True),
+}
+PUBLISHED = {
+    18: {"imagenet": torchvision("resnet18-f37072fd")},
+    34: {"imagenet": torchvision("resnet34-b627a593")},
+    50: {
+        "imagenet": torchvision("resnet50-0676ba61"),
+        "imagenet_v2": torchvision("resnet50-11ad3fa6"),
+    },
+    101: {
+        "imagenet": torchvision("resnet101-63fe2227"),
+        "imagenet_v2": torchvision("resnet101-cd907fc2"),
+    },
+    152: {
+        "imagenet": torchvision("resnet152-394f9c45"),
+        "imagenet_v2": torchvision("resnet152-f82ba261"),
+    },
+}
+SHIPPED = {"tiny_imagenet": Path(__file__).parent / "shipped" / "tiny_imagenet.weights.h5"}
+FORMS = {"tiny_imagenet": {"depth": 18, "small": True, "width": 0.5}}
+HEAD = "fc"
+
+
+def build(depth=None, classes=None, weights=None, residual=True, small=None, width=None):
+    """Maps photos (B, H, W, 3), sRGB in 0..255 and of any size, to logits (B, classes).
+
+    depth: 18, 34, 50, 101 or 152. With 1000 classes they have 11,689,512, 21,797,672,
+        25,557,032, 44,549,160 and 60,192,808 trainable parameters.
+    weights: None; "imagenet", of the paper's recipe, or from depth 50 on "imagenet_v2", of a
+        better one, both torchvision's and fetched once into Keras' cache; "tiny_imagenet", which
+        come with this package; or a path: `.keras`, `.weights.h5`, or a `.pth` as torchvision's.
+    residual: False leaves out what makes it residual: the paper's plain networks, 18 and 34.
+    small: the stem for pictures of 32 to 64 pixels, as the paper's for CIFAR: 3x3 and stride 1,
+        and no pooling.
+    width: scales the number of filters.
+
+    None is what the weights have, or else depth 50, 1000 classes, the large stem and width 1.
+    Raises ValueError where arguments make no network, or another than that of the weights, and
+    OSError where weights are not found or cannot be fetched.
+    """
+    model, _ = network(depth, classes, weights, residual, small, width)
+    return model
+
+
+def backbone(depth=None, weights=None, residual=True, small=None, width=None):
+    """Maps photos to {"c1": (B, H/2, W/2, 64), "c2": (B, H/4, W/4, .), ..., "c5": (B, H/32, ...)}.
+
+    With the small stem c1 and c2 are as large as the photo, and c5 is H/8. For the arguments, and
+    what it raises, see `build`.
+    """
+    model, maps = network(depth, None, weights, residual, small, width)
+    return Model(model.input, maps, name=f"{model.name}_backbone")
+
+
+def network(depth, classes, weights, residual, small, width):
+    """The model of `build`, and the maps of `backbone` in it."""
+    given = {"depth": depth, "small": small, "width": width}
+    given = {name: value for name, value in given.items() if value is not None}
+    form = {"depth": 50, "small": False, "width": 1, **FORMS.get(weights, {}), **given}
+    published.check(form, "depth", DEPTHS)
+    depth = form["depth"]
+    path = weights and find(weights, SHIPPED, PUBLISHED[depth])
+    if not residual and DEPTHS[depth][1]:
+        raise ValueError(f"residual=False is for the depths 18 and 34, not {depth}")
+    inputs = Input((None, None, 3), name="image")
+    maps = features(inputs, residual=residual, **form)
+    x = layers.GlobalAveragePooling2D(name="avgpool")(maps["c5"])
+    x = layers.Dense(classes or published.classes_of(path, HEAD), dtype="float32", name=HEAD)(x)
+    model = Model(inputs, x, name=f"resnet{depth}" if residual else f"plain{depth}")
+    if path:
+        published.load(model, path)
+    return model, maps
+
+
+def features(x, depth, small, width, residual):
+    filters = int(64 * width)
+    x = published.standardized(x)
+    size, stride = (3, 1) if small else (7, 2)
+    x = c1 = unit(x, filters, size, stride, "conv1", "bn1")
+    x = x if small else pooling(x)
+    return {"c1": c1, **stages(x, filters, depth, projected if residual else None)}
+
+
+def stages(x, filters, depth, shortcut, last_scale="ones"):
+    """The four stages of table 1: (B, H, W, .) -> {"c2": (B, H, W, .), ..., "c5": (B, H/8, ...)}.
+
+    shortcut: maps (x, filters, stride, name) to what is added to a block that changes the shape
+        of x; None adds nothing in any block.
+    last_scale: how the scale of each block's last BatchNorm begins.
+    """
+    blocks, bottleneck = DEPTHS[depth]
+    maps = {}
+    for stage, count in enumerate(blocks):
+        for number in range(count):
+            stride = 2 if stage and not number else 1
+            form = block_of(filters * 2**stage, stride, bottleneck)
+            x = block(x, form, shortcut, last_scale, f"layer{stage + 1}.{number}")
+        maps[f"c{stage + 2}"] = x
+    return maps
+
+
+def block_of(filters, stride, bottleneck):
+    """(filters, size, stride) of a block's convolutions, as in figure 5.
+
+    A bottleneck has its stride on the 3x3, as torchvision, not on the first 1x1, as the paper.
+    """
+    if bottleneck:
+        return ((filters, 1, 1), (filters, 3, stride), (4 * filters, 1, 1))
+    return ((filters, 3, stride), (filters, 3, 1))
+
+
+def block(x, form, shortcut, last_scale, name):
+    """Convolutions, to whose outcome is added what came in, before the last ReLU."""
+    y = x
+    for number, (filters, size, stride) in enumerate(form[:-1], 1):
+        y = unit(y, filters, size, stride, f"{name}.conv{number}", f"{name}.bn{number}")
+    filters, size, _ = form[-1]
+    y = linear(y, filters, size, 1, f"{name}.conv{len(form)}", f"{name}.bn{len(form)}", last_scale)
+    if shortcut:
+        stride = max(stride for _, _, stride in form)
+        same = stride == 1 and x.shape[-1] == filters
+        x = x if same else shortcut(x, filters, stride, f"{name}.downsample")
+        y = layers.Add()([x, y])
+    return layers.ReLU()(y)
+
+
+def projected(x, filters, stride, name):
+    """Option B of the paper: a 1x1 convolution where the shape changes."""
+    return linear(x, filters, 1, stride, f"{name}.0", f"{name}.1")
+
+
+def unit(x, filters, size, stride, name, norm):
+    return layers.ReLU()(linear(x, filters, size, stride, name, norm))
+
+
+def linear(x, filters, size, stride, name, norm, scale="ones"):
+    """A convolution and its BatchNorm."""
+    x = convolution(
+        x, filters, size, stride, use_bias=False, kernel_initializer="he_normal", name=name
+    )
+    return normalization(x, gamma_initializer=scale, name=norm)
