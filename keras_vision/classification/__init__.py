@@ -11,6 +11,7 @@ from keras_vision.classification import (
     mnist_convnet,
     mobilenet,
     resnet,
+    transfer,
     vgg,
     xresnet,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "mnist_convnet",
     "mobilenet",
     "resnet",
+    "transfer",
     "vgg",
     "xresnet",
 ]

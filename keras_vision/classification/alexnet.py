@@ -47,7 +47,7 @@ def build(year=2014, classes=None, weights=None, small=False, width=1.0):
     Raises ValueError where arguments make no network, or another than that of the weights, and
     OSError where weights are not found or cannot be fetched.
     """
-    published.check({"year": year, "width": width}, "year", YEARS)
+    published.check({"year": year, "width": width, "classes": classes}, "year", YEARS)
     path = weights and find(weights, {}, PUBLISHED[year])
     inputs = Input((None, None, 3), name="image")
     x = features(inputs, year, small, width)

@@ -72,9 +72,32 @@ def flip(raw, seed):
     return {**raw, "image": tf.image.stateless_random_flip_left_right(raw["image"], seed)}
 
 
+def noise(raw, seed, deviation=10.0):
+    """Adds normal noise to each number of the picture, uint8."""
+    image = tf.cast(raw["image"], tf.float32)
+    image += deviation * tf.random.stateless_normal(tf.shape(image), seed)
+    return {**raw, "image": tf.saturate_cast(tf.round(image), tf.uint8)}
+
+
 def shift(raw, seed, pixels=2):
     """Moves the picture (H, W, C) by up to `pixels` up or down and left or right; 0 comes in."""
     image = raw["image"]
     border = [[pixels, pixels], [pixels, pixels], [0, 0]]
     moved = tf.image.stateless_random_crop(tf.pad(image, border), image.shape, seed)
     return {**raw, "image": moved}
+
+
+def one_hot(classes, raw):
+    """The example function (image, one-hot label) for smoothed or mixed labels: use `partial`."""
+    return raw["image"], tf.one_hot(raw["label"], classes)
+
+
+def in_turn(*steps):
+    """Several functions (raw, seed) -> raw as one, each with a seed of its own."""
+
+    def augmented(raw, seed):
+        for number, step in enumerate(steps):
+            raw = step(raw, tf.random.fold_in(seed, number))
+        return raw
+
+    return augmented

@@ -64,7 +64,7 @@ def backbone(weights=None, norm=True, small=False, width=1.0):
 
 def network(classes, weights, norm, side_heads, small, width):
     """The model of `build`, and the maps of `backbone` in it."""
-    published.check({"norm": norm, "width": width}, "norm", (True, False))
+    published.check({"norm": norm, "width": width, "classes": classes}, "norm", (True, False))
     path = weights and find(weights, {}, PUBLISHED if norm else {})
     classes = classes or published.classes_of(path, HEAD)
     inputs = Input((None, None, 3), name="image")

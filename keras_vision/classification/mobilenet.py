@@ -58,7 +58,7 @@ def backbone(weights=None, small=False, width=1.0):
 
 def network(classes, weights, small, width):
     """The model of `build`, and the maps of `backbone` in it."""
-    published.check({"small": small, "width": width}, "small", (True, False))
+    published.check({"small": small, "width": width, "classes": classes}, "small", (True, False))
     path = weights and find(weights, {}, PUBLISHED)
     inputs = Input((None, None, 3), name="image")
     maps = features(inputs, small, width)

@@ -66,9 +66,14 @@ def outputs(file, head):
 
 
 def check(form, name, table):
-    """Raises ValueError where the argument `name` of a network is not one of its table."""
+    """Raises ValueError where the argument `name` of a network is not one of its table, or the
+    width or the number of classes make none.
+    """
     if form[name] not in table:
         known = ", ".join(map(repr, table))
         raise ValueError(f"{name} must be one of {known}, not {form[name]!r}")
     if "width" in form and not 1 / 32 <= form["width"] < float("inf"):
         raise ValueError(f"width must be 1/32 or more, not {form['width']!r}")
+    classes = form.get("classes")
+    if classes is not None and not classes >= 1:
+        raise ValueError(f"classes must be 1 or more, not {classes!r}")

@@ -74,7 +74,7 @@ def network(depth, classes, weights, residual, small, width):
     given = {"depth": depth, "small": small, "width": width}
     given = {name: value for name, value in given.items() if value is not None}
     form = {"depth": 50, "small": False, "width": 1, **FORMS.get(weights, {}), **given}
-    published.check(form, "depth", DEPTHS)
+    published.check({**form, "classes": classes}, "depth", DEPTHS)
     depth = form["depth"]
     path = weights and find(weights, SHIPPED, PUBLISHED[depth])
     if not residual and DEPTHS[depth][1]:

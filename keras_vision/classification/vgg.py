@@ -53,7 +53,7 @@ def backbone(depth=16, weights=None, norm=False, width=1.0):
 
 def network(depth, classes, weights, norm, width):
     """The model of `build`, and the maps of `backbone` in it."""
-    published.check({"depth": depth, "width": width}, "depth", DEPTHS)
+    published.check({"depth": depth, "width": width, "classes": classes}, "depth", DEPTHS)
     path = weights and find(weights, {}, {"imagenet": PUBLISHED[depth, norm]})
     inputs = Input((None, None, 3), name="image")
     maps = features(inputs, depth, norm, width)

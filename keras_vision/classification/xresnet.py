@@ -38,7 +38,7 @@ def backbone(depth=50, weights=None, small=False, width=1.0):
 
 def network(depth, classes, weights, small, width):
     """The model of `build`, and the maps of `backbone` in it."""
-    published.check({"depth": depth, "width": width}, "depth", DEPTHS)
+    published.check({"depth": depth, "width": width, "classes": classes}, "depth", DEPTHS)
     path = weights and find(weights, {})
     inputs = Input((None, None, 3), name="image")
     maps = features(inputs, depth, small, int(64 * width))
