@@ -88,8 +88,13 @@ def shift(raw, seed, pixels=2):
 
 
 def one_hot(classes, raw):
-    """The example function (image, one-hot label) for smoothed or mixed labels: use `partial`."""
-    return raw["image"], tf.one_hot(raw["label"], classes)
+    """The example function (image, one-hot label) for smoothed or mixed labels: use `partial`.
+
+    A label that is no class is an error; `tf.one_hot` would make nothing but zeros of it.
+    """
+    label = raw["label"]
+    tf.debugging.Assert((label >= 0) & (label < classes), ["label", label, "of classes", classes])
+    return raw["image"], tf.one_hot(label, classes)
 
 
 def in_turn(*steps):

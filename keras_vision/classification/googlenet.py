@@ -8,9 +8,9 @@ from keras_vision.classification import published
 from keras_vision.classification.published import torchvision
 from keras_vision.layers import (
     AdaptivePooling,
-    BatchNormalization,
     LocalResponseNormalization,
     convolution,
+    normalization,
 )
 from keras_vision.weights import find
 
@@ -55,8 +55,8 @@ def build(classes=None, weights=None, norm=True, side_heads=False, small=False, 
 def backbone(weights=None, norm=True, small=False, width=1.0):
     """Maps photos to {"c1": (B, H/2, W/2, 64), ..., "c5": (B, H/32, W/32, 1024)}.
 
-    With the small stem c1, c2 and c3 are as large as the photo, and c5 is H/4. For the arguments,
-    and what it raises, see `build`.
+    With the small stem c1 and c2 are as large as the photo, and c5 is H/8. For the arguments, and
+    what it raises, see `build`.
     """
     model, maps = network(None, weights, norm, False, small, width)
     return Model(model.input, maps, name=f"{model.name}_backbone")
@@ -92,7 +92,7 @@ def features(x, conv, norm, small):
         x = x if norm else LocalResponseNormalization()(x)
         x = conv(conv(x, 64, 1, 1, "conv2"), 192, 3, 1, "conv3")
         x = c2 = x if norm else LocalResponseNormalization()(x)
-        x = pooled(x, 3)
+    x = pooled(x, 3)
     maps, sides = {"c1": c1, "c2": c2}, {}
     for name, filters in MODULES.items():
         x = maps[f"c{name[-2]}"] = module(x, conv, filters, 3 if norm else 5, name)
@@ -136,5 +136,5 @@ def unit(x, filters, size, stride, name, norm, width):
     settings = {"use_bias": not norm, "kernel_initializer": "he_normal", "name": f"{name}.conv"}
     x = convolution(x, int(filters * width), size, stride, **settings)
     if norm:
-        x = BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}.bn")(x)
+        x = normalization(x, epsilon=1e-3, name=f"{name}.bn")
     return layers.ReLU()(x)

@@ -29,8 +29,7 @@ def build(classes=None, weights=None, partial=False):
     """
     path = weights and find(weights, {})
     inputs = Input((28, 28, 1), name="image")
-    x = layers.Rescaling(1 / 127.5, -1, dtype="float32", name="balanced")(inputs)
-    x = layers.ZeroPadding2D(2)(x + 1) - 1  # with paper
+    x = published.balanced(layers.ZeroPadding2D(2)(inputs))
     x = layers.AveragePooling2D(2, name="S2")(tanh(6, "C1")(x))
     x = some(x) if partial else tanh(16, "C3")(x)
     x = layers.AveragePooling2D(2, name="S4")(x)

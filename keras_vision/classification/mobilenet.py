@@ -3,7 +3,7 @@
 from keras import Input, Model, layers
 
 from keras_vision.classification import published
-from keras_vision.layers import BatchNormalization
+from keras_vision.layers import normalization
 from keras_vision.weights import find
 
 # Filters and stride of the separable convolutions.
@@ -102,4 +102,4 @@ def separable(x, filters, stride, number):
 
 def closed(x, name):
     """BatchNorm, and the ReLU that ends at 6."""
-    return layers.ReLU(6)(BatchNormalization(name=f"{name}_bn")(x))
+    return layers.ReLU(6)(normalization(x, epsilon=1e-3, name=f"{name}_bn"))

@@ -34,3 +34,24 @@ MIXES = {
     "mixup": augment.by(layers.MixUp(0.2)),
     "cutmix": augment.by(layers.CutMix(1.0)),
 }
+
+
+def grid_mask(**settings):
+    """Chen et al. 2020, "GridMask", by keras-cv, whose settings it takes: pip install
+    "keras_vision[keras-cv]".
+
+    It draws from TensorFlow's own state, not from the picture's seed: a resumed run sees others.
+    """
+    try:
+        from keras_cv.layers import GridMask
+    except ImportError as error:
+        fix = 'pip install "keras_vision[keras-cv]"'
+        raise ImportError(f"GridMask needs keras-cv: {fix} ({error})") from error
+    layer = GridMask(**settings)
+
+    def augmented(raw, seed):
+        del seed
+        image = layer(raw["image"], training=True)
+        return {**raw, "image": augment.like(image, raw["image"])}
+
+    return augmented

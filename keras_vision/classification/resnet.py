@@ -35,11 +35,14 @@ PUBLISHED = {
 }
 SHIPPED = {"tiny_imagenet": Path(__file__).parent / "shipped" / "tiny_imagenet.weights.h5"}
 FORMS = {"tiny_imagenet": {"depth": 18, "small": True, "width": 0.5}}
+SIDES = {"tiny_imagenet": 64}  # of the pictures that they know
 HEAD = "fc"
 
 
 def build(depth=None, classes=None, weights=None, residual=True, small=None, width=None):
-    """Maps photos (B, H, W, 3), sRGB in 0..255 and of any size, to logits (B, classes).
+    """Maps photos (B, H, W, 3), sRGB in 0..255, to logits (B, classes).
+
+    They may have any size; with weights="tiny_imagenet" they have 64x64 pixels.
 
     depth: 18, 34, 50, 101 or 152. With 1000 classes they have 11,689,512, 21,797,672,
         25,557,032, 44,549,160 and 60,192,808 trainable parameters.
@@ -55,7 +58,8 @@ def build(depth=None, classes=None, weights=None, residual=True, small=None, wid
     Raises ValueError where arguments make no network, or another than that of the weights, and
     OSError where weights are not found or cannot be fetched.
     """
-    model, _ = network(depth, classes, weights, residual, small, width)
+    side = SIDES.get(weights)
+    model, _ = network(side, depth, classes, weights, residual, small, width)
     return model
 
 
@@ -65,11 +69,11 @@ def backbone(depth=None, weights=None, residual=True, small=None, width=None):
     With the small stem c1 and c2 are as large as the photo, and c5 is H/8. For the arguments, and
     what it raises, see `build`.
     """
-    model, maps = network(depth, None, weights, residual, small, width)
+    model, maps = network(None, depth, None, weights, residual, small, width)
     return Model(model.input, maps, name=f"{model.name}_backbone")
 
 
-def network(depth, classes, weights, residual, small, width):
+def network(side, depth, classes, weights, residual, small, width):
     """The model of `build`, and the maps of `backbone` in it."""
     given = {"depth": depth, "small": small, "width": width}
     given = {name: value for name, value in given.items() if value is not None}
@@ -79,7 +83,7 @@ def network(depth, classes, weights, residual, small, width):
     path = weights and find(weights, SHIPPED, PUBLISHED[depth])
     if not residual and DEPTHS[depth][1]:
         raise ValueError(f"residual=False is for the depths 18 and 34, not {depth}")
-    inputs = Input((None, None, 3), name="image")
+    inputs = Input((side, side, 3), name="image")
     maps = features(inputs, residual=residual, **form)
     x = layers.GlobalAveragePooling2D(name="avgpool")(maps["c5"])
     x = layers.Dense(classes or published.classes_of(path, HEAD), dtype="float32", name=HEAD)(x)

@@ -24,6 +24,6 @@ def pooling(x, size=3, stride=2):
     return layers.MaxPooling2D(size, stride)(layers.ZeroPadding2D(size // 2)(x))
 
 
-def normalization(x, **settings):
+def normalization(x, epsilon=1e-5, **settings):
     """BatchNorm with PyTorch's constants; Keras' momentum is one minus theirs."""
-    return BatchNormalization(momentum=0.9, epsilon=1e-5, **settings)(x)
+    return BatchNormalization(momentum=0.9, epsilon=epsilon, **settings)(x)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,6 +7,8 @@ import tensorflow as tf
 from keras_vision.classification import data
 from keras_vision.classification.classify import central
 from keras_vision.datasets import samples
+from keras_vision.pipeline import BatchData
+from keras_vision.rows import Rows
 
 
 def test_shift_moves_by_up_to_two_pixels_each_way():
@@ -77,3 +81,11 @@ def test_what_classify_sees_is_what_validation_sees():
     rgb = samples.photos()["cat"]
     seen = data.central({"image": tf.constant(rgb)}, 64)["image"].numpy().astype(int)
     assert np.abs(seen - central(rgb, 64, 64)).mean() < 3  # up to half a pixel apart
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_is_no_class_is_told(label):
+    rows = Rows({"image": np.zeros((2, 4, 4, 3), "uint8"), "label": np.array([0, label])})
+    flow = BatchData(rows, 1, example=partial(data.one_hot, 3), shuffle=False)(0, 0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"row 1 .*label.*{label}.*3"):
+        list(flow.take(2))

@@ -65,7 +65,7 @@ SMALL = {  # a narrow one of each kind, for pictures of 32 pixels
 BACKBONES = {
     "vgg11": (partial(vgg.backbone, 11, width=1 / 16), (2, 4, 8, 16, 32)),
     "googlenet": (partial(googlenet.backbone, width=1 / 8), (2, 4, 8, 16, 32)),
-    "googlenet, small": (partial(googlenet.backbone, small=True, width=1 / 8), (1, 1, 1, 2, 4)),
+    "googlenet, small": (partial(googlenet.backbone, small=True, width=1 / 8), (1, 1, 2, 4, 8)),
     "resnet18": (partial(resnet.backbone, 18, width=1 / 8), (2, 4, 8, 16, 32)),
     "resnet50": (partial(resnet.backbone, 50, width=1 / 8), (2, 4, 8, 16, 32)),
     "resnet18, small": (partial(resnet.backbone, 18, small=True, width=1 / 8), (1, 1, 2, 4, 8)),

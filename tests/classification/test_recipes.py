@@ -1,3 +1,4 @@
+import sys
 from functools import partial
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_vision.classification import data
-from keras_vision.classification.recipes import MIXES, RECIPES
+from keras_vision.classification.recipes import MIXES, RECIPES, grid_mask
 from keras_vision.datasets import samples
 from keras_vision.pipeline import BatchData
 from keras_vision.rows import Rows
@@ -61,3 +62,17 @@ def test_in_turn_gives_each_step_a_seed_of_its_own():
 
     assert data.in_turn(step, step, step)({"count": 0}, tf.constant([1, 2]))["count"] == 3
     assert len(set(seeds)) == 3
+
+
+def test_grid_mask_hides_a_grid():
+    pytest.importorskip("keras_cv")
+    images = drawn(grid_mask(ratio_factor=(0.4, 0.6), fill_value=0))
+    hidden = [np.all(image == 0, -1).mean() - np.all(PHOTO == 0, -1).mean() for image in images]
+    assert all(0.05 < share < 0.5 for share in hidden)
+    assert len({image.tobytes() for image in images}) == 8
+
+
+def test_grid_mask_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_cv.layers", None)
+    with pytest.raises(ImportError, match=r"GridMask needs keras-cv: pip install"):
+        grid_mask()
