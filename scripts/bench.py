@@ -23,7 +23,16 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 WARM_UP = 1.0  # seconds, and three steps at least
 CPU_INFO = Path("/proc/cpuinfo")
 # TensorFlow's distributions are named after what they bring: one of them is installed.
-PACKAGES = ("keras", "tensorflow", "tensorflow_cpu", "torch", "scikit-learn", "numpy", "pillow")
+PACKAGES = (
+    "keras",
+    "tensorflow",
+    "tensorflow_cpu",
+    "torch",
+    "torchvision",
+    "scikit-learn",
+    "numpy",
+    "pillow",
+)
 
 
 def medians(contestants, inputs, rounds, seconds):
