@@ -5,12 +5,14 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from keras_vision.__main__ import main, planned
-from keras_vision.datasets import mnist
+from keras_vision.datasets import mnist, tiny_imagenet
 
 
 @pytest.fixture
@@ -104,18 +106,82 @@ def test_from_a_shell(photos, tmp_path):
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120).returncode == 1
 
 
-def test_classify_prints_a_line_a_photo(tmp_path, capsys):
-    images, labels = mnist.arrays("test", mnist.SUBSET)
-    paths = [tmp_path / f"{number}.png" for number in range(2)]
-    for path, image in zip(paths, images, strict=False):
-        Image.fromarray(255 - image).save(path)
+def digits_in(folder, count):
+    """The first digits of MNIST's test split as files, dark on light, and their labels."""
+    digits, labels = mnist.arrays("test", mnist.SUBSET)
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for path, digit in zip(paths, digits, strict=False):
+        Image.fromarray(255 - digit).save(path)
+    return paths, labels[:count].tolist()
+
+
+def test_classify_reads_digits(tmp_path, capsys):
+    paths, labels = digits_in(tmp_path, 2)
     (tmp_path / "blank.png").write_bytes(b"")
-    assert main(["classify", *map(str, paths), str(tmp_path / "blank.png")]) == 1
+    verb = ["classify", "--model", "mnist_convnet"]
+    assert main([*verb, *map(str, paths), str(tmp_path / "blank.png")]) == 1
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
     assert [line.split("%")[0].split()[0] for line in lines] == [f"{path}:" for path in paths]
-    assert [int(line.split(": ")[1][0]) for line in lines] == labels[:2].tolist()
+    assert [int(line.split(": ")[1][0]) for line in lines] == labels
     assert "blank.png" in captured.err
+
+
+def test_classify_names_what_photos_show_and_writes_a_table(photos, tmp_path, capsys):
+    csv = tmp_path / "answers.csv"
+    assert main(["classify", *map(str, photos), "--top", "2", "--csv", str(csv)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(photos)
+    assert all(line.count("%") == 2 for line in lines)
+    table = pd.read_csv(csv)
+    assert list(table) == ["photo", "rank", "label", "name", "probability"]
+    assert table["rank"].tolist() == [1, 2] * len(photos)
+    assert set(table["name"]) <= set(tiny_imagenet.class_names)
+    before = csv.read_bytes()
+    message = main(["classify", *map(str, photos), "--csv", str(csv)])
+    assert "answers.csv" in message
+    assert csv.read_bytes() == before
+
+
+def test_classify_knows_no_such_network(photos):
+    message = main(["classify", str(photos[0]), "--model", "resnet51"])
+    assert message.startswith("keras_vision: no network 'resnet51', expected one of lenet,")
+
+
+def test_classify_takes_a_network_of_ones_own(photos, tmp_path, capsys):
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    keras.Model(inputs, x).save(tmp_path / "own.keras")
+    assert main(["classify", str(photos[0]), "--model", str(tmp_path / "own.keras")]) == 0
+    assert capsys.readouterr().out.count("%") == 3
+    message = main(["classify", str(photos[0]), "--model", str(tmp_path / "no.keras")])
+    assert message.endswith("no.keras is missing")
+    message = main(["classify", str(photos[0]), "--weights", "imagenet"])
+    assert message == "keras_vision: --weights are of a network: which one, --model?"
+
+
+def test_inspect_tabulates_networks(tmp_path, capsys):
+    csv = tmp_path / "table.csv"
+    assert main(["inspect", "resnet18", "--csv", str(csv)]) == 0
+    out = capsys.readouterr().out
+    assert "11,699,112 parameters, 1.814 billion multiply-adds" in out
+    table = pd.read_csv(csv)
+    assert table["macs"].sum() == pytest.approx(1.814e9, rel=1e-3)
+    assert table.set_index("layer").loc["conv1", "field"] == 7
+    assert main(["inspect", "resnet18", "--csv", str(csv)]) == 1
+    assert "table.csv" in capsys.readouterr().err
+    assert main(["inspect", "lenet", "nothing"]) == 1
+    captured = capsys.readouterr()
+    assert "61,706 parameters" in captured.out
+    assert "no network 'nothing'" in captured.err
+    message = main(["inspect", "lenet", "alexnet", "--csv", str(tmp_path / "two.csv")])
+    assert message == "keras_vision: --csv takes the table of one network, not of 2"
+
+
+def test_inspect_reads_files(tmp_path, capsys):
+    keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)]).save(tmp_path / "own.keras")
+    assert main(["inspect", str(tmp_path / "own.keras")]) == 0
+    assert "27 parameters" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

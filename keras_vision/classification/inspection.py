@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import keras
-
 from keras_vision import arithmetic
 from keras_vision.classification import networks
 
@@ -22,7 +20,7 @@ def start(args):
         raise ValueError(f"--csv takes the table of one network, not of {len(args.photos)}")
 
     def answer(name):
-        model = of(name)
+        model = networks.build(str(name))
         open_sided = None in model.input_shape[1:]
         table = arithmetic.inspect(model, args.size or (SIDE if open_sided else None))
         if args.csv:
@@ -31,13 +29,6 @@ def start(args):
         return f"{readable(table)}\n\n{summary(arithmetic.totals(table))}\n"
 
     return answer
-
-
-def of(path):
-    """The network of this name, or in this file."""
-    if path.suffix == ".keras":
-        return keras.saving.load_model(path, compile=False)
-    return networks.build(str(path))
 
 
 def readable(table):

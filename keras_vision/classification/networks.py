@@ -1,6 +1,9 @@
 """The networks by the names they go by in a shell."""
 
 from functools import partial
+from pathlib import Path
+
+import keras
 
 from keras_vision.classification import (
     alexnet,
@@ -30,7 +33,14 @@ NETWORKS = {
 
 
 def build(name, **settings):
-    """The network of this name; ValueError, which lists all names, where there is none."""
+    """The network of this name, or of a `.keras` file that has this name.
+
+    Raises ValueError, which lists all names, where there is none.
+    """
+    if Path(name).suffix == ".keras" and not settings.get("weights"):
+        if not Path(name).is_file():
+            raise FileNotFoundError(f"{name} is missing")
+        return keras.saving.load_model(name, compile=False)
     if name not in NETWORKS:
         raise ValueError(f"no network {name!r}, expected one of {', '.join(NETWORKS)}")
     return NETWORKS[name](**settings)

@@ -11,7 +11,6 @@ OWN = {"mnist_convnet": "mnist"}  # weights that a network has by default; other
 NAMES = {
     "imagenet": imagenet.class_names,
     "imagenet_v2": imagenet.class_names,
-    "tiny_imagenet": tiny_imagenet.class_names,
 }
 
 
@@ -19,8 +18,8 @@ def arguments(parser):
     parser.add_argument(
         "--model",
         help="resnet50, mobilenet ...: knows ImageNet's 1,000 classes and is fetched once; or "
-        "mnist_convnet, for digits. By default a small one that comes with the package and knows "
-        "the 200 classes of Tiny ImageNet",
+        "mnist_convnet, for digits; or a .keras file. By default a small network that comes with "
+        "the package and knows the 200 classes of Tiny ImageNet",
     )
     parser.add_argument("--weights", help="of the model: a name, or a file")
     parser.add_argument("--top", type=int, default=3, help="answers a photo (%(default)s)")
@@ -28,17 +27,12 @@ def arguments(parser):
 
 
 def start(args):
-    if args.model:
-        weights = args.weights or OWN.get(args.model, "imagenet")
-        model = networks.build(args.model, weights=weights)
-    else:
-        weights = args.weights or "tiny_imagenet"
-        model = resnet.build(weights=weights)
+    model, names = chosen(args.model, args.weights)
     if args.csv:
         args.csv.open("x").close()  # told now, and not after the work
 
     def answer(photo):
-        table = classify(model, photo, NAMES.get(weights), min(args.top, model.output_shape[-1]))
+        table = classify(model, photo, names, min(args.top, model.output_shape[-1]))
         if args.csv:  # at once: a kill loses nothing
             table.to_csv(args.csv, mode="a", header=args.csv.stat().st_size == 0, index=False)
         return ", ".join(
@@ -47,3 +41,15 @@ def start(args):
         )
 
     return answer
+
+
+def chosen(name, weights):
+    """(model, names of its classes or None) of what the shell was told."""
+    if name is None:
+        if weights:
+            raise ValueError("--weights are of a network: which one, --model?")
+        return resnet.build(weights="tiny_imagenet"), tiny_imagenet.class_names
+    if name.endswith(".keras"):
+        return networks.build(name), None
+    weights = weights or OWN.get(name, "imagenet")
+    return networks.build(name, weights=weights), NAMES.get(weights)
