@@ -86,7 +86,8 @@ def main(data=None, out="out/04_architectures", epochs=3, width=1 / 8, rate=2e-3
     lesson.check(shape_of_logits, shipped(seen).shape, "How many numbers does each photo get?")
     photos = list(samples.photos().values())
     answers = classify(shipped, photos, tiny_imagenet.class_names)
-    sheet = plots.contact_sheet(in_threes(photos), [""] * 3, in_threes(captions_of(answers)))
+    squares = [central({"image": rgb}, 256)["image"].numpy() for rgb in photos]
+    sheet = plots.contact_sheet(in_threes(squares), [""] * 3, in_threes(captions_of(answers)))
     plots.show(sheet, out / "1_answers.png")
 
     # %% [markdown]

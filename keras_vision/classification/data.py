@@ -51,9 +51,7 @@ def part(image, begin, extent, size):
         part = tf.cond(tf.io.is_jpeg(image), decoded, lambda: cut(_photos.decoded(image)))
     else:
         part = cut(image)
-    return tf.saturate_cast(
-        tf.round(tf.image.resize(part, (size, size), antialias=True)), tf.uint8
-    )
+    return tf.cast(resized(part, size) + 0.5, tf.uint8)
 
 
 def resized(image, size):
