@@ -53,7 +53,7 @@ def _file(root, row):
 def decoded(data):
     """The bytes of a JPEG, PNG, BMP or GIF (its first frame) -> sRGB uint8 (H, W, 3)."""
     kinds = [
-        (tf.io.is_jpeg(data), partial(_jpeg, data)),
+        (tf.io.is_jpeg(data), partial(jpeg, data)),
         (_begins(data, b"\x89PNG\r\n\x1a\n"), partial(_png, data)),
         (_begins(data, b"BM"), partial(_bmp, data)),
     ]
@@ -65,7 +65,8 @@ def _begins(data, magic):
     return tf.strings.substr(data, 0, len(magic)) == magic
 
 
-def _jpeg(data):
+def jpeg(data):
+    """The bytes of a JPEG -> sRGB uint8 (H, W, 3)."""
     # As precise as Pillow, and as fast as the default; a cut file is an error.
     return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
 
@@ -86,6 +87,13 @@ def _bmp(data):
     bits = tf.io.decode_raw(tf.strings.substr(data, 28, 1), tf.uint8)  # of a pixel
     tf.debugging.assert_greater_equal(bits, tf.constant(24, tf.uint8), PALETTE)
     return tf.io.decode_image(data, 3, expand_animations=False)
+
+
+def of_side(image, side):
+    """The image, whose shape is now known; InvalidArgumentError unless it is side x side."""
+    shape = (side, side, 3)
+    tf.debugging.assert_equal(tf.shape(image), shape, f"not {side}x{side} pixels")
+    return tf.ensure_shape(image, shape)
 
 
 def by_folder(root, split, labels, layout):

@@ -4,7 +4,6 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from keras_vision.datasets import _photos, check_split
 from keras_vision.rows import Rows
@@ -65,9 +64,7 @@ def _pictures(folder, split):
 
     def read(row):
         raw = photos.read(row)
-        shape = (SIZE, SIZE, 3)
-        tf.debugging.assert_equal(tf.shape(raw["image"]), shape, f"not {SIZE}x{SIZE} pixels")
-        return {**raw, "image": tf.ensure_shape(raw["image"], shape)}
+        return {**raw, "image": _photos.of_side(raw["image"], SIZE)}
 
     return Rows(photos.columns, read, class_names)
 

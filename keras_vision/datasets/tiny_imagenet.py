@@ -2,12 +2,13 @@
 
 import os
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from keras_vision.datasets import check_split
+from keras_vision.datasets import _photos, check_split
 from keras_vision.rows import Rows
 
 SIZE = 64
@@ -24,6 +25,8 @@ Expected is the official layout, `root` being the folder tiny-imagenet-200:
     val/images/*.JPEG  val/val_annotations.txt
     test/images/*.JPEG
 Get it with: python scripts/download_tiny_imagenet.py DIR"""
+
+_refuse = partial(_photos.refuse, layout=LAYOUT)
 
 
 def load(split, root, skip_broken=False):
@@ -57,11 +60,7 @@ def load(split, root, skip_broken=False):
 
     def read(row):
         data = tf.io.read_file(tf.strings.join([str(root), row["name"]], "/"))
-        # As precise as Pillow, and as fast as the default; a cut file is an error.
-        image = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-        tf.debugging.assert_equal(tf.shape(image), (SIZE, SIZE, 3), f"not {SIZE}x{SIZE} pixels")
-        image.set_shape((SIZE, SIZE, 3))
-        return {"image": image, **row}
+        return {"image": _photos.of_side(_photos.jpeg(data), SIZE), **row}
 
     rows = Rows(columns, read, _words(root, ids))
     rows = rows.whole() if skip_broken else rows
@@ -166,9 +165,3 @@ def _listed(root, folder):
 
 def _twice(items):
     return {item for item, count in Counter(items).items() if count > 1}
-
-
-def _refuse(culprits, problem):
-    if culprits:
-        shown = ", ".join(sorted(culprits)[:5]) + (", ..." if len(culprits) > 5 else "")
-        raise ValueError(f"{problem}: {shown}{LAYOUT}")
