@@ -306,18 +306,18 @@ def main(data=None, out="out/04_architectures", epochs=3, width=1 / 8, rate=2e-3
                     log_dir=out / name,
                 )
             )
-        scores[name] = pd.read_csv(out / name / "history.csv")["validation_accuracy"]
-        print(f"{name:17} {scores[name].iloc[-1]:.2f} of the unseen pictures are right")
-    curves = plots.curves(scores, "epoch", "accuracy on unseen pictures", x=[1, 2])
-    plots.show(curves, out / "9_transfer.png")
+        history = pd.read_csv(out / name / "history.csv")
+        scores[name] = history["validation_accuracy"].iloc[-1]
+        print(f"{name:17} {scores[name]:.2f} of the unseen pictures are right")
+    plots.show(bars(scores, "accuracy on unseen pictures"), out / "9_transfer.png")
     print(f"The pictures are in {out}")
     return {
         "loss before training": untrained_loss,
         "accuracy, LeNet": table.loc["LeNet", "accuracy"],
         "accuracy, ResNet-34": table.loc["ResNet-34", "accuracy"],
         "accuracy, plain, 34 layers": table.loc["plain, 34", "accuracy"],
-        "accuracy, six classes, from scratch": scores["from scratch"].iloc[-1],
-        "accuracy, six classes, transferred": scores["last stage tuned"].iloc[-1],
+        "accuracy, six classes, from scratch": scores["from scratch"],
+        "accuracy, six classes, transferred": scores["last stage tuned"],
     }
 
 
@@ -369,11 +369,21 @@ def bubbles(table, x, y):
     axis = figure.subplots()
     sizes = 600 * table["million parameters"] / table["million parameters"].max()
     axis.scatter(table[x], table[y], s=sizes, alpha=0.5)
-    for number, (name, row) in enumerate(table.sort_values(x).iterrows()):
-        offset = {"xytext": (0, 12 if number % 2 else -19), "textcoords": "offset points"}
-        axis.annotate(name, (row[x], row[y]), fontsize=8, ha="center", **offset)
+    place = np.log(table[x].astype(float))
+    for name, row in table.iterrows():
+        others = place.drop(name) - place[name]
+        left = others[others.abs().idxmin()] > 0  # away from the nearest neighbour
+        beside = (-16, "right") if left else (16, "left")
+        axis.annotate(
+            name,
+            (row[x], row[y]),
+            xytext=(beside[0], -3),
+            textcoords="offset points",
+            fontsize=8,
+            ha=beside[1],
+        )
     axis.set(xlabel=x, ylabel=y, xscale="log")
-    axis.margins(0.15, 0.2)
+    axis.margins(0.3, 0.2)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.3)
     return figure
@@ -389,6 +399,17 @@ def same_if_mirrored(model, photos):
     """The share of photos for which the model's first answer does not change in a mirror."""
     first, second = (classify(model, rgb)["label"] for rgb in (photos, photos[:, :, ::-1]))
     return (first == second).mean()
+
+
+def bars(values, label):
+    """A named bar for each of {name: value in 0..1}, the first on top."""
+    figure = Figure(figsize=(6, 0.4 + 0.4 * len(values)), dpi=150, layout="constrained")
+    axis = figure.subplots()
+    axis.bar_label(axis.barh(list(values), list(values.values())), fmt="{:.0%}", padding=3)
+    axis.invert_yaxis()
+    axis.set(xlabel=label, xlim=(0, 1.1))
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def augmented(picture, rows):
