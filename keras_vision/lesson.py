@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import traceback
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,13 @@ def run(main, full, expected, argv=None):
     for name, (value, tolerance) in expected.items():
         beside = "" if is_full else f"   {value:g} +- {tolerance:g}"
         print(f"  {name:45} {measured[name]:8.4f}{beside}")
+
+
+@contextmanager
+def printed_to(path):
+    """What is printed meanwhile goes to the end of the file at `path`."""
+    with Path(path).open("a") as file, redirect_stdout(file):
+        yield
 
 
 def arguments(main, full, stem, argv=None):

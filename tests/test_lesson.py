@@ -167,3 +167,12 @@ def test_how_a_lesson_ends(tmp_path, arguments, status, said, last):
     )
     assert (done.returncode, done.stdout) == (status, said)
     assert done.stderr.splitlines()[-1] == last
+
+
+def test_what_is_printed_can_go_to_a_file(tmp_path, capsys):
+    log = tmp_path / "a.log"
+    for line in ("one", "two"):
+        with lesson.printed_to(log):
+            print(line)
+    print("three")
+    assert (log.read_text(), capsys.readouterr().out) == ("one\ntwo\n", "three\n")

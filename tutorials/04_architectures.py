@@ -16,7 +16,7 @@ Pictures:  out/04_architectures/, or out/04_architectures_full/
 import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
 
 import time
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -218,8 +218,8 @@ def main(data=None, out="out/04_architectures", epochs=3, width=1 / 8, rate=2e-3
     for name, build in small.items():
         example = partial(prepared, grey=name == "LeNet")
         unseen[name] = InferenceRunner(BatchData(validation, 250, True, example))
-        log = (out / f"{name}.log").open("a")
-        with nullcontext() if name == "LeNet" else redirect_stdout(log):
+        log = lesson.printed_to(out / f"{name}.log")
+        with nullcontext() if name == "LeNet" else log:
             models[name] = launch(
                 TrainConfig(
                     model=partial(compiled, build),
@@ -294,8 +294,7 @@ def main(data=None, out="out/04_architectures", epochs=3, width=1 / 8, rate=2e-3
     }
     scores = {}
     for name, (base, until) in starts.items():
-        log = (out / f"{name}.log").open("a")
-        with redirect_stdout(log):
+        with lesson.printed_to(out / f"{name}.log"):
             launch(
                 TrainConfig(
                     model=partial(transferred, base, until, len(rows.class_names), loss),
