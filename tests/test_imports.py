@@ -12,14 +12,15 @@ from keras_vision import _saveable
 
 PACKAGE = Path(__file__).parent.parent / "keras_vision"
 FLOOR = {
-    "archives", "arithmetic", "augment", "datasets", "downloads", "images", "layers", "lesson",
-    "optimizers", "pipeline", "plots", "quiet", "rows", "torch_file", "torch_weights", "training",
+    "archives", "arithmetic", "augment", "boxes", "datasets", "downloads", "images", "layers",
+    "lesson", "optimizers", "pipeline", "plots", "quiet", "rows", "torch_file", "torch_weights",
+    "training",
     "verbs", "weights",
 }  # fmt: skip
 # What a task may import besides the floor and itself.
-TASKS = {"classification": set(), "colorization": set()}
+TASKS = {"classification": set(), "colorization": set(), "detection": {"classification"}}
 MAY_USE_TENSORFLOW = (
-    "/augment.py", "/pipeline.py", "/rows.py", "/datasets/", "/training/", "/data.py",
+    "/augment.py", "/boxes.py", "/pipeline.py", "/rows.py", "/datasets/", "/training/", "/data.py",
     "/dilated.py", "/normalization.py",
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 # TensorFlow comes by an extra of the user's choice; the others only where they are there.
-OPTIONAL = {"tensorflow", "torch", "jax", "IPython", "keras_cv", "scipy"}
+OPTIONAL = {"tensorflow", "torch", "jax", "IPython", "faster_coco_eval", "keras_cv", "scipy"}
 DISTRIBUTIONS = {"PIL": "pillow"}  # where they are named unlike the module
 
 

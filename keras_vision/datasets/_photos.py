@@ -142,5 +142,9 @@ def is_picture(name):
 
 def refuse(culprits, problem, layout):
     if culprits:
-        shown = ", ".join(sorted(culprits)[:5]) + (", ..." if len(culprits) > 5 else "")
-        raise ValueError(f"{problem}: {shown}{layout}")
+        raise ValueError(f"{problem}: {some(culprits)}{layout}")
+
+
+def some(culprits):
+    """The first five of them, in words."""
+    return ", ".join(map(str, sorted(culprits)[:5])) + (", ..." if len(culprits) > 5 else "")
