@@ -21,6 +21,7 @@ from tqdm import tqdm
 VERBS = {
     "classify": ("classification.shell", "say what photos show"),
     "colorize": ("colorization.shell", "colour photos by nothing but their lightness"),
+    "detect": ("detection.shell", "find objects and draw their boxes"),
     "inspect": ("classification.inspection", "tabulate what the layers of networks do"),
 }
 

@@ -15,6 +15,8 @@ MODULES = (
     "colorization.loss",
     "colorization.metrics",
     "colorization.remembered",
+    "detection.losses",
+    "detection.pyramid",
     "layers.adaptive",
     "layers.normalization",
     "layers.response",

@@ -12,8 +12,9 @@ def by(*layers):
 
     As `augment` it maps a raw dict, and what it has of these goes along with its `image`:
     `boxes` (N, 4) with their `labels` (N,), `label_map` (H, W), or `masks` (N, H, W) of
-    instances. Boxes that have left the picture are dropped, with their labels and masks; layers
-    need `bounding_box_format="xyxy"` for them. All else stays as it is, a single `box` too.
+    instances. Boxes that have left the picture are dropped, with their labels and masks, and with
+    what else is known of them, `crowd` and `area` (which stays as it was); layers need
+    `bounding_box_format="xyxy"` for them. All else stays as it is, a single `box` too.
 
     As `mix` it maps a batch (images, y), where y is one-hot (B, classes), or label maps (B, H, W).
 
@@ -99,7 +100,8 @@ def restored(example, data):
         boxes, labels = (data["bounding_boxes"][name] for name in ("boxes", "labels"))
         inside = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=1) & (labels >= 0)
         found |= {"boxes": boxes, "labels": like(labels, example["labels"])}
-        for name in {"boxes", "labels", "masks"} & found.keys():
+        found = {**example, **found}
+        for name in {"boxes", "labels", "masks", "crowd", "area"} & found.keys():
             found[name] = tf.boolean_mask(found[name], inside)
     return {**example, **found}
 

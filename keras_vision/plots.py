@@ -2,12 +2,18 @@
 
 import sys
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from keras_vision import images
 
 INCHES = 2.0  # the width of a picture on a contact sheet
 TALLEST = 3  # height over width beyond which a picture is drawn narrower there
+DPI = 100
+COLOURS = matplotlib.colormaps["tab10"].colors
 TILE = 0.6  # inches of a square picture's side in a mosaic
 
 
@@ -95,6 +101,42 @@ def with_opacity(rgb):
     """
     shown = np.isfinite(rgb).all(-1, keepdims=True)
     return np.concatenate([np.where(shown, np.clip(rgb / 255, 0, 1), 0), shown], axis=-1)
+
+
+def boxes(photo, found, names=None):
+    """A photo, in its own pixels, with the objects that `detection.detect` has found.
+
+    photo: what `images.read` takes.
+    found: {"boxes": (N, 4) corners in pixels, "labels": (N,)}, perhaps with "scores" (N,).
+    names: of the classes; each has a colour of its own.
+    """
+    rgb = images.read(photo)
+    height, width, _ = rgb.shape
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.imshow(rgb, extent=(0, width, height, 0))  # corners of pixels are whole numbers
+    axis.axis("off")
+    thick = max(1.0, min(height, width) / 300)  # pixels
+    scores = found.get("scores", [None] * len(found["labels"]))
+    # The most certain last, so that no other hides it.
+    for box, label, score in reversed(
+        [*zip(found["boxes"], found["labels"], scores, strict=True)]
+    ):
+        left, top, right, bottom = box
+        colour = COLOURS[int(label) % len(COLOURS)]
+        frame = {"fill": False, "edgecolor": colour, "linewidth": thick * 72 / DPI}
+        axis.add_patch(Rectangle((left, top), right - left, bottom - top, **frame))
+        words = str(label) if names is None else names[label]
+        words += "" if score is None else f" {score:.0%}"
+        axis.text(
+            *(left, max(top, 8 * thick), words),
+            fontsize=max(6.0, 8 * thick * 72 / DPI),
+            color="white",
+            va="bottom",
+            clip_on=True,
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": thick},
+        )
+    return figure
 
 
 def filters(kernels, columns=8):

@@ -19,16 +19,17 @@ COUNTERS = r".*\.num_batches_tracked$"  # of BatchNorm, which older files lack
 TOLD = 5  # mismatches that an error tells
 
 
-def load(model, path, ignore="$"):
+def load(model, path, ignore="$", prepare=dict):
     """Copies a checkpoint: the layer "layer1.0.conv1" takes the arrays `layer1.0.conv1.weight`
     and the like, whatever their order in the file.
 
     ignore: a pattern of the arrays that the network does without.
+    prepare: maps the checkpoint, {name: array}, to one with the names and shapes of the network.
 
     Raises ValueError, which says of each layer what does not fit, before any is changed.
     """
     unused = re.compile(f"{COUNTERS}|{ignore}")
-    state = torch_file.state_dict(path)
+    state = prepare(torch_file.state_dict(path))
     state = {name: array for name, array in state.items() if not unused.match(name)}
     plan, problems = [], []
     for layer, variable in variables(model):

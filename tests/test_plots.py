@@ -126,3 +126,32 @@ def test_pixels_of_a_figure():
     assert picture.dtype == np.uint8
     assert picture.max() == 255
     assert picture.min() < 100
+
+
+FOUND = {
+    "boxes": np.float32([[10, 20, 60, 70], [30, 5, 90, 40]]),
+    "labels": np.int32([1, 0]),
+    "scores": np.float32([0.9, 0.6]),
+}
+
+
+def test_boxes_are_drawn_in_the_photos_own_pixels():
+    photo = np.full((80, 120, 3), 128, "uint8")
+    drawn = plots.pixels(plots.boxes(photo, FOUND, ["cat", "dog"])).astype(int)
+    assert drawn.shape == photo.shape
+    changed = np.abs(drawn - 128).max(-1) > 20
+    for x1, y1, x2, y2 in FOUND["boxes"].astype(int):
+        assert changed[y1:y2, [x1, x1 - 1]].any(1).all()
+        assert changed[[y2, y2 - 1], x1:x2].any(0).all()
+    assert not changed[50:60, 15:28].any()  # within a box nothing is hidden
+    assert not changed[75:].any()
+
+
+def test_what_stands_at_boxes():
+    photo = np.zeros((80, 120, 3), "uint8")
+    words = [text.get_text() for text in plots.boxes(photo, FOUND, ["cat", "dog"]).axes[0].texts]
+    assert words == ["cat 60%", "dog 90%"]  # the most certain on top
+    truth = {name: FOUND[name] for name in ("boxes", "labels")}
+    assert [text.get_text() for text in plots.boxes(photo, truth).axes[0].texts] == ["0", "1"]
+    nothing = {name: of[:0] for name, of in FOUND.items()}
+    np.testing.assert_array_equal(plots.pixels(plots.boxes(photo, nothing)), photo)

@@ -37,20 +37,20 @@ def load(model, path, ignore="$"):
     weights.load(model, path, {".pth": load_torch})
 
 
-def classes_of(path, head):
-    """The number of classes that the layer `head` of a file tells apart; 1000 where it has none.
+def classes_of(path, head, default=1000):
+    """How many outputs the layer `head` of a file has; `default` where there is none.
 
     Whether the file is whole and fits is for `load` to say.
     """
     if path is None:
-        return 1000
+        return default
     try:
         if path.suffix == ".pth":
             return len(torch_file.state_dict(path)[f"{head}.weight"])
         with weights.opened(path) as file:
-            return max(outputs(file, head), default=1000)
+            return max(outputs(file, head), default=default)
     except (KeyError, ValueError):
-        return 1000
+        return default
 
 
 def outputs(file, head):
