@@ -10,6 +10,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 import h5py
+import keras
 
 from keras_vision import downloads
 
@@ -96,6 +97,13 @@ def load(model, path, importers=None):
         reason = (str(error) or type(error).__name__).splitlines()[0]
         place = "" if str(path) in reason else f"{path}: "
         raise ValueError(f"{model.name} cannot take these weights. {place}{reason}") from error
+
+
+def saved_model(path):
+    """The model in a `.keras` file, uncompiled. Raises FileNotFoundError where there is none."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} is missing")
+    return keras.saving.load_model(path, compile=False)
 
 
 def load_keras(model, path):

@@ -2,7 +2,8 @@
 
 python scripts/train_detector.py shapes --out runs/shapes
 python scripts/train_detector.py coco coco/ --photos 16 --depth 18 --size 320 --out runs/overfit
-python scripts/train_detector.py coco coco/ --depth 50 --filters 256 --size 640 --out runs/coco
+python scripts/train_detector.py coco coco/ --depth 50 --width 1 --filters 256 --size 640 \\
+    --steps 90000 --out runs/coco
 """
 
 import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)

@@ -9,6 +9,7 @@ import re
 import textwrap
 from pathlib import Path
 
+import build_notebooks
 import jupytext
 import nbclient
 import numpy as np
@@ -59,9 +60,6 @@ def script(path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-build_notebooks = script(ROOT / "scripts" / "build_notebooks.py")
 
 
 def solutions(path):

@@ -3,8 +3,6 @@
 from functools import partial
 from pathlib import Path
 
-import keras
-
 from keras_vision.classification import (
     alexnet,
     googlenet,
@@ -15,6 +13,7 @@ from keras_vision.classification import (
     vgg,
     xresnet,
 )
+from keras_vision.weights import saved_model
 
 NETWORKS = {
     "lenet": lenet.build,
@@ -38,9 +37,7 @@ def build(name, **settings):
     Raises ValueError, which lists all names, where there is none.
     """
     if Path(name).suffix == ".keras" and not settings.get("weights"):
-        if not Path(name).is_file():
-            raise FileNotFoundError(f"{name} is missing")
-        return keras.saving.load_model(name, compile=False)
+        return saved_model(name)
     if name not in NETWORKS:
         raise ValueError(f"no network {name!r}, expected one of {', '.join(NETWORKS)}")
     return NETWORKS[name](**settings)

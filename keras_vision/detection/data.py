@@ -10,14 +10,14 @@ from keras_vision import boxes as box
 from keras_vision.classification.published import MEAN
 from keras_vision.detection import anchors, targets
 
-PADDING = [round(255 * mean) for mean in MEAN]
+PADDING = [float(round(255 * mean)) for mean in MEAN]
 VISIBLE = 0.25  # share of a box below which its object is cut off
 
 
 def example(raw, size, classes):
     """A raw dict -> (image uint8 (*size, 3), y, weight), the latter two as `targets.assign`.
 
-    size: (height, width), multiples of 32. The photo keeps its aspect: it is resized so that it
+    size: (height, width). The photo keeps its aspect: it is resized so that it
         just fits, and padded with the mean colour on the right or below.
     classes: how many there are. Raises InvalidArgumentError for other labels, and for boxes that
         are no numbers or have no area.
@@ -50,7 +50,8 @@ def fitted(raw, size):
 def jitter(raw, seed, size, scales=(0.5, 2.0)):
     """Resizes the photo to a random share of what would fit, and cuts out what is too much.
 
-    Objects of which less than a quarter is left go.
+    Objects of which less than a quarter is left go. What mirrors the photo comes before it, for
+    the padding must stay on the right and below.
     """
     draw = tf.random.stateless_uniform((3,), seed)
     height, width = tf.unstack(tf.cast(tf.shape(raw["image"])[:2], tf.float32))
@@ -69,18 +70,18 @@ def on_canvas(raw, size, scale, place=(0.0, 0.0)):
     extent = tf.minimum(resized, size)
     first = tf.cast(tf.cast(resized - extent + 1, tf.float32) * place, tf.int32)
     first = tf.minimum(first, resized - extent)
-    image = tf.image.resize(raw["image"], resized, antialias=True)
-    image = image[first[0] :, first[1] :][: extent[0], : extent[1]]
-    image = tf.cast(tf.round(image), tf.uint8)
-    beside = [[0, size[0] - extent[0]], [0, size[1] - extent[1]]]
-    image = tf.stack(
-        [
-            tf.pad(image[..., channel], beside, constant_values=tf.constant(value, tf.uint8))
-            for channel, value in enumerate(PADDING)
-        ],
-        axis=-1,
-    )
-    raw = {**raw, "image": tf.ensure_shape(image, (*size, 3)), "extent": extent}
+
+    def seen(maps, method, padding):  # (H, W, C)
+        maps = tf.image.resize(maps, resized, method, antialias=True) - padding
+        maps = maps[first[0] :, first[1] :][: extent[0], : extent[1]]
+        maps = tf.pad(maps, [[0, size[0] - extent[0]], [0, size[1] - extent[1]], [0, 0]])
+        return tf.round(maps + padding)
+
+    image = tf.ensure_shape(seen(raw["image"], "bilinear", PADDING), (*size, 3))
+    raw = {**raw, "image": tf.saturate_cast(image, tf.uint8), "extent": extent}
+    if "masks" in raw:
+        masks = tf.cast(tf.transpose(raw["masks"], (1, 2, 0)), tf.float32)
+        raw["masks"] = tf.transpose(seen(masks, "nearest", 0.0), (2, 0, 1)) > 0
     stretch = tf.cast(resized / shape, tf.float32)
     corner = tf.cast(first, tf.float32)
     whole = raw["boxes"] * tf.tile(stretch[::-1], [2]) - tf.tile(corner[::-1], [2])
@@ -123,7 +124,8 @@ def mosaic(size):
     layer, grid = Mosaic(bounding_box_format="xyxy"), anchors.grid(*size)
 
     def assigned(objects):
-        objects = tf.boolean_mask(objects, box.area(objects[:, :4]) * (objects[:, 4] + 1) > 0)
+        is_object = (objects[:, 4] >= 0) & (box.area(objects[:, :4]) > 0)
+        objects = tf.boolean_mask(objects, is_object)
         boxes, labels = objects[:, :4], tf.cast(objects[:, 4], tf.int32)
         return targets.assign(grid, boxes, labels, tf.zeros_like(labels, tf.bool), size)
 

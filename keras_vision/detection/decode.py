@@ -27,8 +27,7 @@ def detections(outputs, canvas, size, score=0.05, most=300):
     boxes, scores, labels = (ops.concatenate(parts) for parts in zip(*found, strict=True))
     boxes = box.clip(boxes, *size)
     # What lies wholly beside the photo has no area left in it.
-    scores = ops.where((scores > score) & (box.area(boxes) > 0), scores, -1.0)
-    sure = ops.convert_to_numpy(scores) > 0
+    sure = ops.convert_to_numpy((scores > score) & (box.area(boxes) > 0))
     boxes, scores, labels = (ops.convert_to_numpy(x)[sure] for x in (boxes, scores, labels))
     kept, count = box.nms(boxes, scores, OVERLAP, labels, most)
     kept = ops.convert_to_numpy(kept)[: int(count)]

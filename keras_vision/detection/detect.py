@@ -23,7 +23,7 @@ def detect(model, photos, score=0.5, short=800, long=1333, most=300):
     model: of this room, such as `retinanet.build(weights="coco")`.
     photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or an iterable of photos
         of mixed kinds and sizes, which is read as it goes.
-    score: objects at least as probable are told.
+    score: what is more probable is told.
     short, long: the photo's short side as the model sees it, in pixels, unless its long side
         would exceed `long`. A model of one size sees what fits into that.
     most: objects of a photo, at most.
@@ -37,14 +37,9 @@ def detect(model, photos, score=0.5, short=800, long=1333, most=300):
     fixed = model.input_shape[1:3]
 
     def prepare(rgb):
-        height, width = rgb.shape[:2]
-        if None in fixed:
-            scale = min(short / min(height, width), long / max(height, width))
-        else:
-            scale = min(fixed[0] / height, fixed[1] / width)
-        small = resized(rgb, scale)
-        canvas = on_canvas(small, None if None in fixed else fixed)
-        return canvas, (rgb.shape[:2], small.shape[:2], canvas.shape[:2])
+        own = rgb.shape[:2]
+        seen, canvas = of_any_size(own, short, long) if None in fixed else within(own, fixed)
+        return on_canvas(resized(rgb, seen), canvas), (own, seen, canvas)
 
     def finish(sizes, outputs):
         own, seen, canvas = sizes
@@ -68,13 +63,30 @@ def check(model):
         )
 
 
-def resized(rgb, scale):
-    """uint8 (H, W, 3) -> float32 (H scale, W scale, 3), bilinear and rounded down, as torchvision.
+def of_any_size(own, short, long):
+    """The sizes (height, width) of a photo as the model sees it, and of its canvas, as torchvision
+    has them; `own` is the photo's.
+    """
+    seen = scaled(own, min(short / min(own), long / max(own)))
+    return seen, tuple(-(-side // MULTIPLE) * MULTIPLE for side in seen)
+
+
+def within(own, canvas):
+    """The same for a canvas that is given: the photo just fits."""
+    return scaled(own, min(canvas[0] / own[0], canvas[1] / own[1])), canvas
+
+
+def scaled(size, scale):
+    # Rounded down, in float32, where 800 / 333 * 333 is 800.
+    return tuple(max(int(np.float32(side) * np.float32(scale)), 1) for side in size)
+
+
+def resized(rgb, size):
+    """uint8 (H, W, 3) -> float32 (*size, 3), bilinear as in torchvision.
 
     What shrinks to less than half is averaged first, for else most of its pixels went unseen.
     """
-    # In float32, where 800 / 333 * 333 is 800.
-    height, width = (max(int(np.float32(side) * np.float32(scale)), 1) for side in rgb.shape[:2])
+    height, width = size
     factor = int(min(rgb.shape[0] / height, rgb.shape[1] / width))
     if factor > 1:
         rgb = np.asarray(Image.fromarray(rgb).reduce(factor))
@@ -82,9 +94,8 @@ def resized(rgb, scale):
     return ops.convert_to_numpy(image)
 
 
-def on_canvas(image, size=None):
-    """The photo in the upper left corner of (H, W, 3) of this size, or of multiples of 32."""
-    size = size or [-(-side // MULTIPLE) * MULTIPLE for side in image.shape[:2]]
+def on_canvas(image, size):
+    """The photo in the upper left corner of (*size, 3)."""
     canvas = np.broadcast_to(PADDING, (*size, 3)).copy()
     canvas[: image.shape[0], : image.shape[1]] = image
     return canvas

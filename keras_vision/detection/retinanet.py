@@ -32,9 +32,9 @@ def build(backbone=None, classes=None, weights=None, filters=256, size=None, pri
         `.weights.h5`, or a `.pth` as torchvision's. The ids 1 to 90 of COCO's categories that a
         `.pth` speaks of become labels 0 to 79, unless 91 classes are asked for.
     filters: of the pyramid and the heads.
-    size: (H, W), multiples of 32, if photos of that size only shall come in.
-    prior: what the probability of each class is at first (section 4.1). At 0.5 the background
-        alone makes the first steps explode.
+    size: (H, W) if photos of that size only shall come in; `detect` then sees them so.
+    prior: what the probability of each class is at first (section 4.1), so that the loss of all
+        the background does not drown the rest.
 
     BatchNorm that comes from a `.pth` is frozen: batches of detectors are too small for it.
     Raises ValueError where arguments make no network, or another than that of the weights, and

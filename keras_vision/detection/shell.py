@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-import keras
-
 from keras_vision import images, plots
 from keras_vision.datasets import coco
 from keras_vision.detection import detect, retinanet
+from keras_vision.weights import saved_model
 
 WRITES = True
 TAKES = "photo", "files of any kind"
@@ -22,7 +21,8 @@ def arguments(parser):
 
 
 def start(args):
-    model = chosen(args.weights)
+    whole = args.weights.endswith(".keras")
+    model = saved_model(args.weights) if whole else retinanet.build(weights=args.weights)
     names = NAMES.get(args.weights)
     if args.json:
         with args.json.open("x") as file:  # what is there already is not lost
@@ -36,15 +36,6 @@ def start(args):
         return plots.pixels(plots.boxes(rgb, found, names))
 
     return answer
-
-
-def chosen(weights):
-    """The network of a name, or the model in a file."""
-    if not weights.endswith(".keras"):
-        return retinanet.build(weights=weights)
-    if not Path(weights).is_file():
-        raise FileNotFoundError(f"{weights} is missing")
-    return keras.saving.load_model(weights, compile=False)
 
 
 def listed(found, names):

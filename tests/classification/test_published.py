@@ -1,21 +1,16 @@
 """torchvision's and Keras' own networks, with equal random weights, are the oracle."""
 
-import importlib.util
 from functools import partial
-from pathlib import Path
 
 import h5py
 import keras
+import make_classifier_golden as golden
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_vision.classification import alexnet, googlenet, mobilenet, resnet, vgg
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_classifier_golden.py"
-spec = importlib.util.spec_from_file_location("make_classifier_golden", SCRIPT)
-golden = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(golden)
 GOLDEN = np.load(golden.GOLDEN)
 BUILDS = {
     "alexnet": alexnet.build,

@@ -1,3 +1,4 @@
+import sys
 from functools import partial
 
 import keras
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_vision import augment
+from keras_vision import augment, boxes
 from keras_vision.datasets import shapes
 from keras_vision.detection import anchors, data
 from keras_vision.pipeline import BatchData, batches
@@ -111,6 +112,16 @@ def test_jitter_keeps_boxes_on_what_they_hold():
     assert max(shares) == 1
 
 
+def test_masks_go_along():
+    for seed in range(8):
+        given = raw(80, 90)
+        given["masks"] = tf.reduce_all(given["image"] == 255, -1)[None]
+        found = data.jitter(given, [seed, 2], SIZE)
+        assert found["masks"].shape == (len(found["boxes"]), *SIZE)
+        for box, mask in zip(found["boxes"].numpy(), found["masks"].numpy(), strict=True):
+            np.testing.assert_allclose(box, white(255 * np.stack([mask] * 3, -1)), atol=1.5)
+
+
 def test_objects_that_are_cut_off_go():
     boxes = np.float32([[0, 0, 10, 10], [35, 10, 45, 20]])
     photo = np.zeros((40, 120, 3), "uint8")
@@ -140,3 +151,27 @@ def test_a_pipeline_of_shapes():
     image, y, _ = next(iter(flow(0, 0)))
     assert image.shape == (4, 64, 64, 3)
     assert y["boxes"].shape == (4, len(anchors.grid(64, 64)), 4)
+
+
+def test_mosaic_has_the_objects_of_four():
+    pytest.importorskip("keras_cv")
+    size = (128, 128)
+    rows = shapes.load("train", size=128, count=8)
+    flow = BatchData(
+        rows, 8, example=partial(data.boxed, size=size, classes=6), mix=data.mosaic(size)
+    )
+    images, y, weight = next(iter(flow(0, 0)))
+    assert images.shape == (8, *size, 3)
+    assert images.dtype == tf.uint8
+    positive = y["classes"].numpy() >= 0
+    assert positive.any(1).all()
+    found = boxes.decode(y["boxes"].numpy(), anchors.grid(*size)).numpy()[positive]
+    assert (found >= -0.01).all()
+    assert (found <= 128.01).all()
+    np.testing.assert_array_equal(weight["boxes"].numpy() > 0, positive)
+
+
+def test_mosaic_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_cv.layers", None)
+    with pytest.raises(ImportError, match=r"Mosaic needs keras-cv: pip install"):
+        data.mosaic((64, 64))

@@ -9,7 +9,7 @@ from keras import ops
 from keras_vision.classification import resnet
 from keras_vision.datasets import coco
 from keras_vision.detection import anchors, detect, losses, retinanet
-from keras_vision.detection.detect import on_canvas, resized
+from keras_vision.detection.detect import of_any_size, on_canvas, resized
 
 GOLDEN = np.load(golden.GOLDEN)
 sizes = pytest.mark.parametrize("size", golden.SIZES)
@@ -21,8 +21,8 @@ def place(size):
 
 def canvas(size):
     """What torchvision's network saw of a golden photo."""
-    scale = min(golden.SHORT / min(size), golden.LONG / max(size))
-    return on_canvas(resized(golden.photo(*size), scale))
+    seen, canvas = of_any_size(size, golden.SHORT, golden.LONG)
+    return on_canvas(resized(golden.photo(*size), seen), canvas)
 
 
 def assert_close(ours, theirs, tolerance=1e-4):

@@ -1,22 +1,11 @@
-import importlib.util
 import os
 import platform
-from pathlib import Path
+import runpy
 
+import bench
 import pandas as pd
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "bench.py"
-
-
-def load():
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-bench = load()
 ROW = {"work": "inference", "precision": "float32", "ratio": 1.25}
 
 
@@ -83,6 +72,6 @@ def test_the_processor_by_the_system(tmp_path, monkeypatch):
 def test_without_what_macos_and_windows_lack(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.delattr(os, "getloadavg", raising=False)
-    module = load()
-    module.warn_if_busy()
-    assert os.cpu_count() == module.CORES
+    module = runpy.run_path(bench.__file__)
+    module["warn_if_busy"]()
+    assert os.cpu_count() == module["CORES"]

@@ -1,12 +1,5 @@
-import importlib.util
-from pathlib import Path
-
+import build_notebooks
 import pytest
-
-PATH = Path(__file__).parents[2] / "scripts" / "build_notebooks.py"
-spec = importlib.util.spec_from_file_location("build_notebooks", PATH)
-build_notebooks = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(build_notebooks)
 
 
 def lesson(*solution):

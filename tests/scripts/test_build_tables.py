@@ -1,20 +1,7 @@
-import importlib.util
-from pathlib import Path
-
+import bench
+import build_tables as script
 import pandas as pd
 import pytest
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-script, bench = load("build_tables"), load("bench")
 
 MARKED = "# Speed\n\n<!-- table: small.csv -->\n{}<!-- end -->\n\nWell.\n"
 TABLE = """

@@ -1,15 +1,9 @@
 import hashlib
-import importlib.util
 import io
 import zipfile
-from pathlib import Path
 
+import download_coco as script
 import pytest
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "download_coco.py"
-SPEC = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-script = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(script)
 
 PROOFS = {
     "annotations": "instances_val2017.json",

@@ -1,4 +1,3 @@
-import importlib.util
 import itertools
 import subprocess
 import sys
@@ -7,15 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import train_classifier
 
 from keras_vision import images
 from keras_vision.pipeline import BatchData
 from keras_vision.rows import Rows
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_classifier.py"
-spec = importlib.util.spec_from_file_location("train_classifier", SCRIPT)
-train_classifier = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(train_classifier)
 
 
 @pytest.mark.parametrize("first", [0, 2, 3, 5, 8])
