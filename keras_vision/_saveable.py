@@ -1,7 +1,8 @@
-"""Keras learns of our layers, losses and the like, so that it finds them in a saved model.
+"""Keras finds our layers, losses and the like in a saved model, whatever has been imported.
 
 It looks for classes that have been registered, which ours are when their modules are imported.
-But `import keras_vision` alone must not import Keras. So they are imported right after it.
+But `import keras_vision` alone must not import Keras, nor `import keras` all of our rooms: until
+a class has been imported, Keras knows another thing by its name, which imports it when it is used.
 """
 
 import importlib
@@ -10,23 +11,43 @@ from contextlib import contextmanager
 
 from keras_vision._on_import import around_import
 
-MODULES = (
-    "colorization.dilated",
-    "colorization.loss",
-    "colorization.metrics",
-    "colorization.remembered",
-    "detection.losses",
-    "detection.pyramid",
-    "layers.adaptive",
-    "layers.normalization",
-    "layers.response",
-    "optimizers",
-)
+MODULES = {
+    "AdaptivePooling": "layers.adaptive",
+    "AuC": "colorization.metrics",
+    "BatchNormalization": "layers.normalization",
+    "ChromaRatio": "colorization.metrics",
+    "DilatedConv2D": "colorization.dilated",
+    "FocalLoss": "detection.losses",
+    "GIoULoss": "detection.losses",
+    "L2": "colorization.loss",
+    "LocalResponseNormalization": "layers.response",
+    "Muon": "optimizers",
+    "PSNR": "colorization.metrics",
+    "RebalancedCrossEntropy": "colorization.loss",
+    "Remembered": "colorization.remembered",
+    "SmoothL1": "detection.losses",
+    "TopDown": "detection.pyramid",
+}
+
+
+class Later:
+    """Stands for a class of the package until an object of it is made."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def found(self):
+        module = importlib.import_module(f"keras_vision.{MODULES[self.name]}")
+        return getattr(module, self.name)
+
+    def from_config(self, config):
+        return self.found().from_config(config)
 
 
 def register():
-    for module in MODULES:
-        importlib.import_module(f"keras_vision.{module}")
+    known = sys.modules["keras"].saving.get_custom_objects()
+    for name in MODULES:
+        known.setdefault(f"keras_vision>{name}", Later(name))
 
 
 def register_with_keras():

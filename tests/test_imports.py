@@ -1,10 +1,12 @@
 """Rooms may look down, never up, and importing the package stays quick."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 import keras_vision
@@ -85,12 +87,24 @@ def test_rooms_are_found_by_name():
 
 
 def test_keras_learns_of_all_that_may_be_saved():
+    marked = re.compile(r'register_keras_serializable\("keras_vision"\)\nclass (\w+)')
     saveable = {
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        name: ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         for path in files()
-        if "register_keras_serializable" in path.read_text()
+        for name in marked.findall(path.read_text())
     }
-    assert saveable == set(_saveable.MODULES)
+    assert saveable == _saveable.MODULES
+    for name in saveable:
+        registered = keras.saving.get_registered_name(_saveable.Later(name).found())
+        assert registered == f"keras_vision>{name}"
+
+
+def test_import_of_keras_imports_no_room():
+    """Else whoever began with what a room imports would find it half imported."""
+    code = "import sys, keras_vision, keras; print(*(x for x in sys.modules if 'keras_v' in x))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    rooms = {name.split(".")[1] for name in out.stdout.split() if "." in name}
+    assert all(room.startswith("_") for room in rooms), rooms
 
 
 @pytest.mark.parametrize("order", ["import keras_vision, keras", "import keras, keras_vision"])

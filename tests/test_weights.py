@@ -260,6 +260,7 @@ def test_interrupted(server, home, find, monkeypatch):
     assert server.asked == [None, "bytes=1000-"]
 
 
+START = 300  # seconds that a process may take until it asks, on a machine that is busy
 FETCH = """
 import sys
 from keras_vision import weights
@@ -276,15 +277,17 @@ def test_two_processes_and_one_killed(server, home):
     digest = f"sha256:{sha256}"
     command = [sys.executable, "-c", FETCH, f"{server.url}/net.pth", digest]
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    first = subprocess.Popen(command, **pipe)
-    assert server.halfway.wait(60)
-    second = subprocess.Popen(command, **pipe)
-    with pytest.raises(subprocess.TimeoutExpired):
-        second.communicate(timeout=5)
-    assert len(server.asked) == 1
-    server.halfway = None
-    first.kill()
-    out, err = second.communicate(timeout=60)
+    with subprocess.Popen(command, **pipe) as first:
+        try:
+            assert server.halfway.wait(START)
+            second = subprocess.Popen(command, **pipe)
+            with pytest.raises(subprocess.TimeoutExpired):
+                second.communicate(timeout=5)
+            assert len(server.asked) == 1
+            server.halfway = None
+        finally:
+            first.kill()
+    out, err = second.communicate(timeout=START)
     assert second.returncode == 0, err
     assert Path(out.strip()).read_bytes() == server.data
     server.go.set()
