@@ -3,6 +3,7 @@
 import math
 import re
 from functools import partial
+from pathlib import Path
 
 from keras import Input, Model, initializers, layers
 
@@ -14,35 +15,41 @@ from keras_vision.detection.pyramid import pyramid
 from keras_vision.layers import convolution
 
 PUBLISHED = {"coco": published.torchvision("retinanet_resnet50_fpn_coco-eeacb38b")}
+SHIPPED = {"shapes": Path(__file__).parent / "shipped" / "shapes.weights.h5"}
+FORMS = {"shapes": {"depth": 18, "width": 1 / 4, "filters": 64, "size": (256, 256)}}
 CLASSES = "head.classification_head.cls_logits"  # the layer that tells them apart
 COCO, IDS = 80, 91  # COCO's classes, and the outputs where its ids 1 to 90 stand for them
 CONVOLUTIONS = 4  # of a head, before the one that answers
 EPSILON = 1e-5  # of BatchNorm
 
 
-def build(backbone=None, classes=None, weights=None, filters=256, size=None, prior=0.01):
+def build(backbone=None, classes=None, weights=None, filters=None, size=None, prior=0.01):
     """Maps photos (B, H, W, 3), sRGB in 0..255, to what it says of each of A anchors:
     {"classes": logits (B, A, classes), "boxes": (B, A, 4) as `boxes.encode` has them}.
 
     backbone: a model of photos -> {"c3": ..., "c4": ..., "c5": ...}, such as
-        `classification.resnet.backbone(18)`; by default ResNet-50.
-    classes: by default 80, COCO's, or the weights' own. With 91, ResNet-50 makes 34,014,999
-        parameters besides those of its BatchNorm.
-    weights: None; "coco", torchvision's, fetched once into Keras' cache; or a path: `.keras`,
-        `.weights.h5`, or a `.pth` as torchvision's. The ids 1 to 90 of COCO's categories that a
-        `.pth` speaks of become labels 0 to 79, unless 91 classes are asked for.
+        `classification.resnet.backbone(18)`.
+    classes: with 91, ResNet-50 makes 34,014,999 parameters besides those of its BatchNorm.
+    weights: None; "coco", torchvision's, fetched once into Keras' cache; "shapes", of
+        `datasets.shapes`, which come with this package; or a path: `.keras`, `.weights.h5`, or a
+        `.pth` as torchvision's. The ids 1 to 90 of COCO's categories that a `.pth` speaks of
+        become labels 0 to 79, unless 91 classes are asked for.
     filters: of the pyramid and the heads.
     size: (H, W) if photos of that size only shall come in; `detect` then sees them so.
     prior: what the probability of each class is at first (section 4.1), so that the loss of all
         the background does not drown the rest.
 
+    None is what the weights have, or else ResNet-50, COCO's 80 classes, 256 filters, any size.
     BatchNorm that comes from a `.pth` is frozen: batches of detectors are too small for it.
     Raises ValueError where arguments make no network, or another than that of the weights, and
     OSError where weights are not found or cannot be fetched.
     """
-    path = weights and files.find(weights, {}, PUBLISHED)
+    path = weights and files.find(weights, SHIPPED, PUBLISHED)
+    form = {"depth": 50, "width": 1, "filters": 256, "size": None, **FORMS.get(weights, {})}
+    filters, size = filters or form["filters"], size or form["size"]
+    backbone = backbone or resnet.backbone(form["depth"], width=form["width"])
     inputs = Input((*(size or (None, None)), 3), name="image")
-    maps = pyramid((backbone or resnet.backbone(50))(inputs), filters)
+    maps = pyramid(backbone(inputs), filters)
     classes = classes or classes_of(path)
     heads = {
         "classes": head("classification_head", "cls_logits", filters, classes, prior),

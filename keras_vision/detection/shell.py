@@ -4,18 +4,19 @@ import json
 from pathlib import Path
 
 from keras_vision import images, plots
-from keras_vision.datasets import coco
+from keras_vision.datasets import coco, shapes
 from keras_vision.detection import detect, retinanet
 from keras_vision.weights import saved_model
 
 WRITES = True
 TAKES = "photo", "files of any kind"
 EMPTY = "[\n]\n"
-NAMES = {"coco": coco.class_names}
+NAMES = {"coco": coco.class_names, "shapes": shapes.class_names}
 
 
 def arguments(parser):
-    parser.add_argument("--weights", default="coco", help="coco, fetched once, or a file")
+    weights = "coco, fetched once; shapes, which the package has; or a file"
+    parser.add_argument("--weights", default="coco", help=weights)
     parser.add_argument("--score", type=float, default=0.5, help="least probable (%(default)s)")
     parser.add_argument("--json", type=Path, help="a new file for the boxes, in pixels")
 

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from keras_vision.__main__ import main
+from keras_vision.datasets import shapes
 
 
 @pytest.fixture
@@ -53,3 +54,10 @@ def test_a_photo_that_fails_does_not_stop_the_others(weights, photos, tmp_path, 
     assert detect(*arguments, "--json", found) == 1
     assert [entry["photo"] for entry in json.loads(found.read_text())] == [str(photos[1])]
     assert "bad.png" in capsys.readouterr().err
+
+
+def test_the_shipped_weights_need_no_file(photos, tmp_path):
+    found = tmp_path / "found.json"
+    assert detect(*photos, "--out", tmp_path / "out", "--weights", "shapes", "--json", found) == 0
+    names = {name for entry in json.loads(found.read_text()) for name in entry["names"]}
+    assert set() < names <= set(shapes.class_names)
