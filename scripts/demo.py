@@ -1,4 +1,5 @@
-"""Colours photos with both shipped networks and lays them beside their true colours.
+"""Colours photos with both shipped networks and lays them beside their true colours; then finds
+drawn shapes.
 
 ./scripts/demo.sh [photo ...]      # without names: the six built-in photos
 
@@ -11,16 +12,17 @@ import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from keras_vision import colorization, images, plots, weights
+from keras_vision import colorization, detection, images, plots, weights
 from keras_vision.colorization.color import grey, rgb_to_lab
 from keras_vision.colorization.metrics import area
 from keras_vision.colorization.weights import PUBLISHED
-from keras_vision.datasets import samples
+from keras_vision.datasets import samples, shapes
 
 OUT = Path(__file__).resolve().parent.parent / "out" / "demo"
 
@@ -44,18 +46,34 @@ def main(paths):
     table = pd.DataFrame(scores).T
     gain = table["rebalanced"] - table["grey"]
     table = table.loc[gain.sort_values(ascending=False).index]
-    part = OUT / f"part-{os.getpid()}.png"  # another demo may be writing the sheet just now
     pictures = [list(rows[name].values()) for name in table.index]
     captions = [[f"AuC {score:.1f}" for score in row] for row in table.to_numpy()]
-    plots.contact_sheet(pictures, list(table), captions).savefig(part)
-    part.replace(OUT / "contact_sheet.png")
+    save(plots.contact_sheet(pictures, list(table), captions), "contact_sheet.png")
     table = table.drop(columns="true colours")
     table.loc["mean"] = table.mean()
     print("Area under the curve of ab errors against the true colours, % (grey is no answer):\n")
     print(table.round(1).to_string(), "\n")
     print(f"A photo took {np.median(seconds):.2f} s.")
+    save(found_shapes(), "shapes.png")
     print(f"Contact sheet: {OUT / 'contact_sheet.png'}\nColoured photos: {OUT}")
+    print(f"Shapes that RetinaNet finds: {OUT / 'shapes.png'}")
     return 0
+
+
+def save(figure, name):
+    part = OUT / f"part-{os.getpid()}.png"  # another demo may be writing this one just now
+    figure.savefig(part)
+    part.replace(OUT / name)
+
+
+def found_shapes():
+    """Four drawn pictures with the boxes that the shipped detector finds in them."""
+    model = detection.retinanet.build(weights="shapes")
+    drawn = [raw["image"] for raw in shapes.load("val", count=10).as_numpy_iterator()][6:]
+    found = detection.detect(model, drawn)
+    named = partial(plots.boxes, names=shapes.class_names)
+    pictures = [plots.pixels(named(rgb, boxes)) for rgb, boxes in zip(drawn, found, strict=True)]
+    return plots.contact_sheet([pictures], [f"{len(one['boxes'])} found" for one in found])
 
 
 def networks():

@@ -13,7 +13,7 @@ RATIOS = (0.5, 1.0, 2.0)
 PER_PLACE = 3 * len(RATIOS)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def levels(height, width):
     """Anchors of the maps P3 to P7 of a picture: five arrays (h w 9, 4), corners in pixels.
 

@@ -19,12 +19,16 @@ def detections(outputs, canvas, size, score=0.05, most=300):
     Lin et al. 2017, section 4.1, as in torchvision: of each map the thousand best pairs of an
     anchor and a class; then non-maximum suppression among those of a class.
     """
-    found, start = [], 0
+    best, start = [], 0
     for places in anchors.levels(*canvas):
-        part = {name: of[start : start + len(places)] for name, of in outputs.items()}
-        found.append(candidates(part["classes"], part["boxes"], places))
+        logits, anchor, labels = candidates(outputs["classes"][start : start + len(places)])
+        best.append((logits, anchor + start, labels))
         start += len(places)
-    boxes, scores, labels = (ops.concatenate(parts) for parts in zip(*found, strict=True))
+    logits, anchor, labels = (ops.concatenate(parts) for parts in zip(*best, strict=True))
+    scores = ops.sigmoid(logits)
+    places = anchors.grid(*canvas)
+    deltas, places = (ops.take(x, anchor, axis=0) for x in (outputs["boxes"], places))
+    boxes = box.decode(deltas, places)
     boxes = box.clip(boxes, *size)
     # What lies wholly beside the photo has no area left in it.
     sure = ops.convert_to_numpy((scores > score) & (box.area(boxes) > 0))
@@ -34,14 +38,11 @@ def detections(outputs, canvas, size, score=0.05, most=300):
     return boxes[kept], scores[kept], labels[kept]
 
 
-def candidates(logits, deltas, places):
-    """Boxes (K, 4), scores (K,), and labels (K,) of the best pairs of an anchor and a class."""
+def candidates(logits):
+    """Of a map's (A, C): the best logits (K,), of which anchors they are, and of which classes."""
     # The best pairs are among the anchors that are best in one of their classes.
-    count = min(CANDIDATES, len(places))
+    count, classes = min(CANDIDATES, logits.shape[0]), logits.shape[1]
     _, likely = ops.top_k(ops.max(logits, axis=-1), count)
     pairs = ops.reshape(ops.take(logits, likely, axis=0), (-1,))
-    scores, pair = ops.top_k(pairs, min(CANDIDATES, pairs.shape[0]))
-    classes = logits.shape[-1]
-    anchor = ops.take(likely, pair // classes)
-    deltas, places = (ops.take(x, anchor, axis=0) for x in (deltas, places))
-    return box.decode(deltas, places), ops.sigmoid(scores), pair % classes
+    best, pair = ops.top_k(pairs, min(CANDIDATES, count * classes))
+    return best, ops.take(likely, pair // classes), pair % classes

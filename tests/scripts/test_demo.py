@@ -27,6 +27,8 @@ def test_two_demos_at_once(tmp_path):
     sheet = Path(next(line for line in out.splitlines() if "sheet" in line).split(": ")[1])
     with Image.open(sheet) as picture:
         picture.load()
+    with Image.open(sheet.parent / "shapes.png") as picture:
+        picture.load()
     with Image.open(sheet.parent / "mine_coloured.jpg") as picture:
         assert picture.size == (60, 40)
 
