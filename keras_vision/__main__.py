@@ -21,8 +21,10 @@ from tqdm import tqdm
 VERBS = {
     "classify": ("classification.shell", "say what photos show"),
     "colorize": ("colorization.shell", "colour photos by nothing but their lightness"),
+    "denoise": ("restoration.shell", "take the noise from photos"),
     "detect": ("detection.shell", "find objects and draw their boxes"),
     "inspect": ("classification.inspection", "tabulate what the layers of networks do"),
+    "segment": ("segmentation.shell", "say what each pixel of photos shows"),
 }
 
 

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from keras_vision import images
 
@@ -14,6 +14,8 @@ INCHES = 2.0  # the width of a picture on a contact sheet
 TALLEST = 3  # height over width beyond which a picture is drawn narrower there
 DPI = 100
 COLOURS = matplotlib.colormaps["tab10"].colors
+KEY = 1.6  # inches beside a photo for what the colours of its labels mean
+VOID = 255
 TILE = 0.6  # inches of a square picture's side in a mosaic
 
 
@@ -137,6 +139,50 @@ def boxes(photo, found, names=None):
             bbox={"facecolor": colour, "edgecolor": "none", "pad": thick},
         )
     return figure
+
+
+def labels(photo, found, names=None, palette=None, share=0.6):
+    """A photo under the colours of its labels, and beside it which colour means what.
+
+    photo: what `images.read` takes.
+    found: whole numbers (H, W), as `segmentation.segment` returns them; 255 is void, and shows the
+        photo.
+    names, palette: of the classes; colours are (red, green, blue) in 0..255.
+    share: of the colours in what is seen.
+    """
+    rgb, found = images.read(photo), np.asarray(found)
+    if found.shape != rgb.shape[:2]:
+        raise ValueError(
+            f"the labels are {found.shape}, and the photo {rgb.shape[:2]}: expected the same size"
+        )
+    present = [label for label in np.unique(found) if label != VOID]
+    colours = {label: colour_of(label, palette) for label in present}
+    painted = rgb.astype("float32")
+    for label, colour in colours.items():
+        mask = found == label
+        painted[mask] += share * (colour - painted[mask])
+    height, width = found.shape
+    key = KEY * DPI * max(1.0, height / 400)  # pixels beside the photo
+    figure = Figure(figsize=((width + key) / DPI, height / DPI), dpi=DPI)
+    axis = figure.add_axes((0, 0, width / (width + key), 1))
+    axis.imshow(painted.astype("uint8"), extent=(0, width, height, 0), aspect="auto")
+    axis.axis("off")
+    patches = [
+        Patch(color=colour / 255, label=str(label) if names is None else names[label])
+        for label, colour in colours.items()
+    ]
+    size = min(max(7.0, height / 40), 60 * height / DPI / max(len(patches), 1))
+    anchor = (width / (width + key), 0.5)
+    figure.legend(
+        handles=patches, loc="center left", bbox_to_anchor=anchor, frameon=False, fontsize=size
+    )
+    return figure
+
+
+def colour_of(label, palette):
+    if palette is not None:
+        return np.array(palette[label], "float32")
+    return 255 * np.array(COLOURS[int(label) % len(COLOURS)], "float32")
 
 
 def filters(kernels, columns=8):

@@ -14,7 +14,7 @@ from keras import layers, ops
 
 from keras_vision import colorization
 from keras_vision.arithmetic import inspect, output_size, totals, transposed_size
-from keras_vision.colorization.dilated import DilatedConv2D
+from keras_vision.layers.dilated import DilatedConv2D
 
 RNG = np.random.default_rng(0)
 

@@ -16,11 +16,16 @@ PACKAGE = Path(__file__).parent.parent / "keras_vision"
 FLOOR = {
     "archives", "arithmetic", "augment", "boxes", "datasets", "downloads", "images", "layers",
     "lesson", "optimizers", "pipeline", "plots", "quiet", "rows", "torch_file", "torch_weights",
-    "training",
-    "verbs", "weights",
+    "tiles", "training", "verbs", "weights",
 }  # fmt: skip
 # What a task may import besides the floor and itself.
-TASKS = {"classification": set(), "colorization": set(), "detection": {"classification"}}
+TASKS = {
+    "classification": set(),
+    "colorization": set(),
+    "detection": {"classification"},
+    "segmentation": {"classification"},
+    "restoration": {"classification", "segmentation"},
+}
 MAY_USE_TENSORFLOW = (
     "/augment.py", "/boxes.py", "/pipeline.py", "/rows.py", "/datasets/", "/training/", "/data.py",
     "/dilated.py", "/normalization.py",

@@ -59,32 +59,39 @@ def build(depth=None, classes=None, weights=None, residual=True, small=None, wid
     OSError where weights are not found or cannot be fetched.
     """
     side = SIDES.get(weights)
-    model, _ = network(side, depth, classes, weights, residual, small, width)
+    form = {"depth": depth, "small": small, "width": width}
+    model, _ = network(form, side, classes, weights, residual)
     return model
 
 
-def backbone(depth=None, weights=None, residual=True, small=None, width=None):
+def backbone(depth=None, weights=None, residual=True, small=None, width=None, stride=32):
     """Maps photos to {"c1": (B, H/2, W/2, 64), "c2": (B, H/4, W/4, .), ..., "c5": (B, H/32, ...)}.
 
-    With the small stem c1 and c2 are as large as the photo, and c5 is H/8. For the arguments, and
-    what it raises, see `build`.
+    With the small stem c1 and c2 are as large as the photo, and c5 is H/8.
+
+    stride: of c5, 16 or 8 where it shall be finer. The last stages then dilate their convolutions,
+        which see as much as before, in place of strides (Yu, Koltun, Funkhouser 2017, "Dilated
+        Residual Networks"), as torchvision's segmenters. The small stem makes it a quarter of that.
+
+    For the other arguments, and what it raises, see `build`.
     """
-    model, maps = network(None, depth, None, weights, residual, small, width)
+    form = {"depth": depth, "small": small, "width": width}
+    model, maps = network(form, None, None, weights, residual, stride)
     return Model(model.input, maps, name=f"{model.name}_backbone")
 
 
-def network(side, depth, classes, weights, residual, small, width):
+def network(given, side, classes, weights, residual, stride=32):
     """The model of `build`, and the maps of `backbone` in it."""
-    given = {"depth": depth, "small": small, "width": width}
     given = {name: value for name, value in given.items() if value is not None}
     form = {"depth": 50, "small": False, "width": 1, **FORMS.get(weights, {}), **given}
     published.check({**form, "classes": classes}, "depth", DEPTHS)
+    published.check({"stride": stride}, "stride", (32, 16, 8))
     depth = form["depth"]
     path = weights and find(weights, SHIPPED, PUBLISHED[depth])
     if not residual and DEPTHS[depth][1]:
         raise ValueError(f"residual=False is for the depths 18 and 34, not {depth}")
     inputs = Input((side, side, 3), name="image")
-    maps = features(inputs, residual=residual, **form)
+    maps = features(inputs, residual=residual, stride=stride, **form)
     x = layers.GlobalAveragePooling2D(name="avgpool")(maps["c5"])
     x = layers.Dense(classes or published.classes_of(path, HEAD), dtype="float32", name=HEAD)(x)
     model = Model(inputs, x, name=f"resnet{depth}" if residual else f"plain{depth}")
@@ -93,52 +100,60 @@ def network(side, depth, classes, weights, residual, small, width):
     return model, maps
 
 
-def features(x, depth, small, width, residual):
+def features(x, depth, small, width, residual, stride=32):
     filters = int(64 * width)
     x = published.standardized(x)
-    size, stride = (3, 1) if small else (7, 2)
-    x = c1 = unit(x, filters, size, stride, "conv1", "bn1")
+    first = (filters, 3, 1, 1) if small else (filters, 7, 2, 1)
+    x = c1 = unit(x, first, "conv1", "bn1")
     x = x if small else pooling(x)
-    return {"c1": c1, **stages(x, filters, depth, projected if residual else None)}
+    shortcut = projected if residual else None
+    return {"c1": c1, **stages(x, filters, depth, shortcut, stride=stride)}
 
 
-def stages(x, filters, depth, shortcut, last_scale="ones"):
+def stages(x, filters, depth, shortcut, last_scale="ones", stride=32):
     """The four stages of table 1: (B, H, W, .) -> {"c2": (B, H, W, .), ..., "c5": (B, H/8, ...)}.
 
     shortcut: maps (x, filters, stride, name) to what is added to a block that changes the shape
         of x; None adds nothing in any block.
     last_scale: how the scale of each block's last BatchNorm begins.
+    stride: of c5 where that of c2 is 4; beyond it stages dilate.
     """
     blocks, bottleneck = DEPTHS[depth]
-    maps = {}
+    maps, reached, dilation = {}, 4, 1
     for stage, count in enumerate(blocks):
+        step, before = 1, dilation
+        if stage and reached < stride:
+            step, reached = 2, 2 * reached
+        elif stage:
+            dilation *= 2
         for number in range(count):
-            stride = 2 if stage and not number else 1
-            form = block_of(filters * 2**stage, stride, bottleneck)
+            # As torchvision: the first block of a stage is still dilated as those before it.
+            form = block_of(filters * 2**stage, step, before, bottleneck)
+            step, before = 1, dilation
             x = block(x, form, shortcut, last_scale, f"layer{stage + 1}.{number}")
         maps[f"c{stage + 2}"] = x
     return maps
 
 
-def block_of(filters, stride, bottleneck):
-    """(filters, size, stride) of a block's convolutions, as in figure 5.
+def block_of(filters, stride, dilation, bottleneck):
+    """(filters, size, stride, dilation) of a block's convolutions, as in figure 5.
 
     A bottleneck has its stride on the 3x3, as torchvision, not on the first 1x1, as the paper.
     """
     if bottleneck:
-        return ((filters, 1, 1), (filters, 3, stride), (4 * filters, 1, 1))
-    return ((filters, 3, stride), (filters, 3, 1))
+        middle = (filters, 3, stride, dilation)
+        return ((filters, 1, 1, 1), middle, (4 * filters, 1, 1, 1))
+    return ((filters, 3, stride, 1 if stride > 1 else dilation), (filters, 3, 1, dilation))
 
 
 def block(x, form, shortcut, last_scale, name):
     """Convolutions, to whose outcome is added what came in, before the last ReLU."""
     y = x
-    for number, (filters, size, stride) in enumerate(form[:-1], 1):
-        y = unit(y, filters, size, stride, f"{name}.conv{number}", f"{name}.bn{number}")
-    filters, size, _ = form[-1]
-    y = linear(y, filters, size, 1, f"{name}.conv{len(form)}", f"{name}.bn{len(form)}", last_scale)
+    for number, part in enumerate(form[:-1], 1):
+        y = unit(y, part, f"{name}.conv{number}", f"{name}.bn{number}")
+    y = linear(y, form[-1], f"{name}.conv{len(form)}", f"{name}.bn{len(form)}", last_scale)
     if shortcut:
-        stride = max(stride for _, _, stride in form)
+        filters, stride = form[-1][0], max(stride for _, _, stride, _ in form)
         same = stride == 1 and x.shape[-1] == filters
         x = x if same else shortcut(x, filters, stride, f"{name}.downsample")
         y = layers.Add()([x, y])
@@ -147,16 +162,14 @@ def block(x, form, shortcut, last_scale, name):
 
 def projected(x, filters, stride, name):
     """Option B of the paper: a 1x1 convolution where the shape changes."""
-    return linear(x, filters, 1, stride, f"{name}.0", f"{name}.1")
+    return linear(x, (filters, 1, stride, 1), f"{name}.0", f"{name}.1")
 
 
-def unit(x, filters, size, stride, name, norm):
-    return layers.ReLU()(linear(x, filters, size, stride, name, norm))
+def unit(x, form, name, norm):
+    return layers.ReLU()(linear(x, form, name, norm))
 
 
-def linear(x, filters, size, stride, name, norm, scale="ones"):
-    """A convolution and its BatchNorm."""
-    x = convolution(
-        x, filters, size, stride, use_bias=False, kernel_initializer="he_normal", name=name
-    )
+def linear(x, form, name, norm, scale="ones"):
+    """A convolution, of (filters, size, stride, dilation), and its BatchNorm."""
+    x = convolution(x, *form, use_bias=False, kernel_initializer="he_normal", name=name)
     return normalization(x, gamma_initializer=scale, name=norm)

@@ -54,7 +54,7 @@ def features(x, depth, small, filters):
     x = published.standardized(x)
     for number, channels in enumerate((filters // 2, filters // 2, filters)):
         stride = 1 if small or number else 2
-        x = unit(x, channels, 3, stride, f"stem{number}.conv", f"stem{number}.bn")
+        x = unit(x, (channels, 3, stride, 1), f"stem{number}.conv", f"stem{number}.bn")
     c1 = x
     x = x if small else pooling(x)
     return {"c1": c1, **resnet.stages(x, filters, depth, averaged, last_scale="zeros")}
@@ -63,4 +63,4 @@ def features(x, depth, small, filters):
 def averaged(x, filters, stride, name):
     if stride > 1:
         x = layers.AveragePooling2D(stride, padding="same")(x)  # of what is there, at the border
-    return linear(x, filters, 1, 1, f"{name}.0", f"{name}.1")
+    return linear(x, (filters, 1, 1, 1), f"{name}.0", f"{name}.1")

@@ -5,11 +5,11 @@ from numbers import Integral, Real
 
 from keras import Input, Model, layers
 
-from keras_vision.colorization.dilated import DilatedConv2D
 from keras_vision.colorization.remembered import Remembered
 from keras_vision.colorization.weights import PUBLISHED, load_torch, shipped, width_of
 from keras_vision.layers import convolution as padded_convolution
 from keras_vision.layers import normalization
+from keras_vision.layers.dilated import DilatedConv2D
 from keras_vision.weights import find, load
 
 # Filters and convolutions of the seven blocks, the stride of a block's last one, dilation.

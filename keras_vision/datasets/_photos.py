@@ -31,6 +31,12 @@ def rows(root, found, class_names):
     return Rows(columns, partial(_photo, os.fsencode(root)), class_names)
 
 
+def unlabelled(root, names):
+    """The same without labels, of the files with these paths below `root`."""
+    column = tf.constant([os.fsencode(name) for name in names], tf.string)
+    return Rows({"name": column}, partial(_photo, os.fsencode(root)))
+
+
 def finished(photos, root, decode):
     """What `load` returns of the `Rows` that can be read, with the files' bytes if asked."""
     if not len(photos):

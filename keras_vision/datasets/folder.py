@@ -50,6 +50,19 @@ def load(root, decode=True, skip_broken=False):
     return _photos.finished(photos, root, decode)
 
 
+def unlabelled(root, decode=True, skip_broken=False):
+    """`Rows` like those of `load`, without labels, of all pictures in a folder and those in it."""
+    root = Path(root).absolute()
+    found = sorted(
+        str(path.relative_to(root)) for path in root.rglob("*") if _photos.is_picture(path.name)
+    )
+    if not found:
+        raise FileNotFoundError(f"{root}: not one picture ({KINDS}) in it, or in its folders")
+    photos = _photos.unlabelled(root, found)
+    photos = photos.whole() if skip_broken else photos
+    return _photos.finished(photos, root, decode)
+
+
 def _classes(root):
     names = _photos.folders(root, "", LAYOUT)
     if not names and _photos.pictures(root):

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from keras_vision.datasets import check_split, samples
+from keras_vision.datasets import _label_maps, check_split, samples
 from keras_vision.rows import Rows
 
 splits = ("train", "val")
@@ -81,7 +81,7 @@ def drawn(row, size, most, world):
     masks = tf.boolean_mask(masks, seen)
     return {
         "image": tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), (size, size, 3)),
-        "boxes": around(masks),
+        "boxes": _label_maps.around(masks),
         "labels": tf.boolean_mask(shapes["label"], seen),
         "masks": masks,
     }
@@ -165,13 +165,3 @@ def tiles(side):
     """The middle of each of the photos, uint8 (6, side, side, 3)."""
     photos = map(Image.fromarray, samples.photos().values())
     return np.stack([ImageOps.fit(photo, (side, side)) for photo in photos])
-
-
-def around(masks):
-    """The smallest boxes (N, 4) around masks (N, H, W)."""
-    _, height, width = tf.unstack(tf.shape(masks))
-    rows, columns = tf.reduce_any(masks, 2), tf.reduce_any(masks, 1)
-    left, top = (tf.argmax(seen, 1, tf.int32) for seen in (columns, rows))
-    right = width - tf.argmax(columns[:, ::-1], 1, tf.int32)
-    bottom = height - tf.argmax(rows[:, ::-1], 1, tf.int32)
-    return tf.cast(tf.stack([left, top, right, bottom], axis=1), tf.float32)

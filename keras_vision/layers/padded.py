@@ -2,14 +2,18 @@
 
 from keras import layers
 
+from keras_vision.layers.dilated import DilatedConv2D
 from keras_vision.layers.normalization import BatchNormalization
 
 
-def convolution(x, filters, size=3, stride=1, **settings):
-    """A convolution padded by size // 2 on all sides: (B, H, W, C) -> (B, ceil(H / stride), ...).
+def convolution(x, filters, size=3, stride=1, dilation=1, **settings):
+    """A convolution that keeps its middle over the pixels: (B, H, W, C) -> (B, ceil(H / stride),
+    ...). One of the two, stride or dilation, is 1.
 
     Keras' "same" would pad a strided one on the right and below only, and move the picture.
     """
+    if dilation > 1:
+        return DilatedConv2D(filters, size, padding="same", dilation_rate=dilation, **settings)(x)
     if stride > 1 and size > 1:
         x = layers.ZeroPadding2D(size // 2)(x)
         return layers.Conv2D(filters, size, stride, **settings)(x)

@@ -4,10 +4,11 @@ import pytest
 import tensorflow as tf
 
 from keras_vision import colorization
-from keras_vision.colorization import build, dilated
-from keras_vision.colorization.dilated import DilatedConv2D
+from keras_vision.colorization import build
 from keras_vision.colorization.remembered import remembered
 from keras_vision.colorization.weights import width_of
+from keras_vision.layers import dilated
+from keras_vision.layers.dilated import DilatedConv2D
 
 TINY = 1 / 16
 

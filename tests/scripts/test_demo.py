@@ -22,7 +22,8 @@ def test_two_demos_at_once(tmp_path):
     )
     for process in [demo(), demo(photo)]:
         out, errors = process.communicate(timeout=300)
-        assert (process.returncode, errors) == (0, "")
+        told = [line for line in errors.splitlines() if line.strip() and "%|" not in line]
+        assert (process.returncode, told) == (0, [])  # but for bars, on a busy machine
         assert "A photo took" in out
     sheet = Path(next(line for line in out.splitlines() if "sheet" in line).split(": ")[1])
     with Image.open(sheet) as picture:

@@ -1,0 +1,98 @@
+"""The confusion of classes, pixel by pixel, and what follows from it.
+
+As the official evaluations count: IoU over all pixels of a dataset, and not picture by picture.
+"""
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import ops
+
+VOID = 255
+
+
+@keras.saving.register_keras_serializable("keras_vision")
+class Confusion(keras.metrics.Metric):
+    """Counts pixels of class i that are taken for j; void ones, 255, never count.
+
+    Takes labels (B, H, W), and logits (B, H, W, C) or labels for the second. `result` is
+    {"pixel_accuracy", "class_accuracy", "mean_iou"}: the share of pixels that are right, its mean
+    over the classes that occur, and the mean of intersection over union over those that occur or
+    are predicted; 0 before there is any. `matrix` has the counts, `table` the figures by class.
+    """
+
+    def __init__(self, classes, name="confusion", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.classes = classes
+        # As whole numbers: sums of float32 stop to grow at 16.7 million pixels.
+        dtype = "int64" if keras.backend.backend() == "tensorflow" else "int32"
+        self.counts = self.add_weight(
+            name="counts", shape=(classes, classes), initializer="zeros", dtype=dtype
+        )
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if len(y_pred.shape) == len(y_true.shape) + 1:
+            y_pred = ops.argmax(y_pred, axis=-1)
+        truth, found = (ops.cast(ops.reshape(y, (-1,)), "int32") for y in (y_true, y_pred))
+        # What is void falls behind the last number, and is cut off there.
+        cell = ops.where(truth == VOID, self.classes**2, truth * self.classes + found)
+        counts = ops.bincount(cell, minlength=self.classes**2 + 1)[: self.classes**2]
+        counts = ops.reshape(counts, (self.classes, self.classes))
+        self.counts.assign(self.counts + ops.cast(counts, self.counts.dtype))
+
+    def result(self):
+        counts = ops.cast(self.counts, "float32")
+        right, truth, found = ops.diagonal(counts), ops.sum(counts, 1), ops.sum(counts, 0)
+
+        def mean(values, present):
+            present = ops.cast(present > 0, "float32")
+            return ops.sum(values * present) / ops.maximum(ops.sum(present), 1)
+
+        return {
+            "pixel_accuracy": ops.sum(right) / ops.maximum(ops.sum(counts), 1),
+            "class_accuracy": mean(right / ops.maximum(truth, 1), truth),
+            "mean_iou": mean(right / ops.maximum(truth + found - right, 1), truth + found),
+        }
+
+    @property
+    def matrix(self):
+        """(C, C) int64: row i has the pixels of class i, by what they were taken for."""
+        return ops.convert_to_numpy(self.counts).astype("int64")
+
+    def table(self, names=None):
+        return table(self.matrix, names)
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes}
+
+
+def confusion(labels, found, classes):
+    """(C, C) int64 of label maps, in NumPy, of any shape."""
+    labels, found = (np.asarray(x, "int64").ravel() for x in (labels, found))
+    known = labels != VOID
+    cells = labels[known] * classes + found[known]
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+
+
+def table(matrix, names=None):
+    """A row for each class, and "mean": `iou`, `accuracy` (recall), `precision`, `pixels`.
+
+    <NA> is what no pixel tells: of a class that neither occurs nor is predicted. The mean leaves
+    it out. In its row `accuracy` is the class accuracy, and there is `pixel_accuracy` in the
+    table's `attrs`.
+    """
+    matrix = np.asarray(matrix)
+    right, truth, found = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    with np.errstate(invalid="ignore"):
+        rows = pd.DataFrame(
+            {
+                "iou": right / (truth + found - right),
+                "accuracy": right / truth,
+                "precision": right / found,
+                "pixels": truth,
+            },
+            index=pd.Index(names if names is not None else range(len(matrix)), name="class"),
+        )
+        rows.loc["mean"] = rows.mean()
+        rows.attrs["pixel_accuracy"] = float(right.sum() / matrix.sum())
+    return rows

@@ -1,0 +1,66 @@
+"""U-Net: Ronneberger, Fischer, Brox 2015, "U-Net: Convolutional Networks for Biomedical Image
+Segmentation" (figure 1).
+"""
+
+from keras import Input, Model, layers
+
+from keras_vision import weights as files
+from keras_vision.classification import published
+from keras_vision.layers import CroppedLike, PaddedToMultiple, SeenAt, normalization
+
+SHIPPED = {}
+DEPTH = 4  # poolings
+
+
+def build(classes=2, weights=None, channels=3, filters=64, valid=False, norm=False, short=None):
+    """Maps pictures (B, H, W, channels) in 0..255 to logits (B, H, W, classes).
+
+    weights: None, or a path: `.keras` or `.weights.h5`.
+    filters: of the finest maps; each pooling doubles them.
+    valid: whether convolutions do without padding, as in the paper. Then the logits are of the
+        middle, 572x572 pixels make 388x388, and H and W must be 16 n + 12, 188 at least. With one
+        channel and two classes that network has 31,030,658 parameters. Otherwise any size will do.
+    norm: whether a BatchNorm follows each convolution, as it does not in the paper.
+    short: the short side, in pixels, of photos as `segment` shows them to it; None is their own.
+
+    Raises ValueError where arguments make no network, or another than that of the weights, and
+    OSError where weights are not found.
+    """
+    published.check({"channels": channels, "classes": classes}, "channels", range(1, 5))
+    inputs = Input((None, None, channels), name="image")
+    x = published.balanced(SeenAt(short)(inputs))
+    x = features(x, filters, valid=valid, norm=norm)
+    x = layers.Conv2D(classes, 1, dtype="float32", name="logits")(x)
+    model = Model(inputs, x, name="unet")
+    if weights:
+        files.load(model, files.find(weights, SHIPPED))
+    return model
+
+
+def features(x, filters, depth=DEPTH, valid=False, norm=False, skips=True):
+    """Maps (B, H, W, C) -> (B, H, W, filters), which know what is around them, too.
+
+    skips: whether the finer maps of the way down are joined to those of the way up.
+    """
+    inputs, padding, finer = x, "valid" if valid else "same", []
+    x = x if valid else PaddedToMultiple(2**depth)(x)
+    for level in range(depth):
+        x = convolutions(x, filters * 2**level, padding, norm)
+        finer.append(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = convolutions(x, filters * 2**depth, padding, norm)
+    for level in reversed(range(depth)):
+        x = layers.Conv2DTranspose(filters * 2**level, 2, 2, kernel_initializer="he_normal")(x)
+        beside = CroppedLike(middle=True)([finer[level], x]) if valid else finer[level]
+        x = layers.Concatenate()([beside, x]) if skips else x
+        x = convolutions(x, filters * 2**level, padding, norm)
+    return x if valid else CroppedLike()([x, inputs])
+
+
+def convolutions(x, filters, padding, norm):
+    for _ in range(2):
+        x = layers.Conv2D(
+            *(filters, 3), padding=padding, use_bias=not norm, kernel_initializer="he_normal"
+        )(x)
+        x = layers.ReLU()(normalization(x) if norm else x)
+    return x
