@@ -63,7 +63,7 @@ class Rows(tf.data.Dataset):
         """The columns of the rows with these numbers (M,): {name: tensor (M, ...)}."""
         return {name: tf.gather(column, numbers) for name, column in self.columns.items()}
 
-    def whole(self):
+    def whole(self, stacklevel=3):
         """The `Rows` that can be read; a warning names the others. Reads all of them once."""
         numbers = tf.data.Dataset.range(len(self))
         found = numbers.map(lambda n: (n, self.read(self.row(n))), tf.data.AUTOTUNE)
@@ -72,7 +72,7 @@ class Rows(tf.data.Dataset):
         lost = [self.name(number) for number in np.setdiff1d(np.arange(len(self)), kept)]
         if lost:
             problem = f"{len(lost)} of {len(self)} rows cannot be read and are left out"
-            warnings.warn(f"{problem}: {', '.join(lost)}", stacklevel=3)
+            warnings.warn(f"{problem}: {', '.join(lost)}", stacklevel=stacklevel)
         return self.select(kept)
 
 
@@ -120,8 +120,24 @@ def elements(rows, make, order, batch_size, remainder=False, first=0):
         return tf.py_function(lambda *row: failure(rows, make, *row), row, tf.string)
 
     steps = (count + batch_size - 1) // batch_size
-    found = attempts.ignore_errors().batch(batch_size).enumerate().map(checked).take(steps)
+    found = attempts.ignore_errors().batch(batch_size).enumerate().map(checked)
+
+    def none_came(number):
+        row = [number, tf.cast(first, tf.int64)]
+        problem = tf.py_function(lambda *row: failure(rows, make, *row), row, tf.string)
+        tf.debugging.Assert(False, [problem])
+        return tf.nest.map_structure(blank, found.element_spec)
+
+    # Asked for only where all rows failed, and left no gap.
+    found = found.concatenate(tf.data.Dataset.from_tensor_slices(order[:1]).map(none_came)).take(
+        steps
+    )
     return found.apply(tf.data.experimental.assert_cardinality(steps))
+
+
+def blank(spec):
+    """A tensor that may stand where one of this kind is expected."""
+    return tf.zeros([side or 0 for side in spec.shape or ()], spec.dtype)
 
 
 def failure(rows, make, number, place):

@@ -72,6 +72,7 @@ def narrowed(model, factor):
                 module.in_channels if module.in_channels == 3 else module.in_channels // factor
             )
             settings = {"padding": module.padding, "bias": module.bias is not None}
+            settings["dilation"] = module.dilation
             new = nn.Conv2d(
                 inputs,
                 module.out_channels // factor,

@@ -23,7 +23,8 @@ from keras_vision.datasets import camvid, cityscapes, isbi, shapes
 from keras_vision.optimizers import Muon
 from keras_vision.rows import Rows
 from keras_vision.segmentation import data, fcn, losses, segnet, unet
-from keras_vision.segmentation.evaluate import scores
+from keras_vision.segmentation.evaluate import evaluate, scores
+from keras_vision.segmentation.upsampling import WAYS
 from keras_vision.training import BatchData, Evaluator, TrainConfig, launch
 
 LOSSES = {
@@ -36,25 +37,28 @@ STARTS = "scratch", "frozen", "tuned"  # of FCN's backbone: with Tiny ImageNet's
 
 
 def loaded(dataset, root, short):
-    """`Rows` to train and to validate on."""
+    """`Rows` to train on, to validate on, and to test on."""
     if dataset == "shapes":
-        return tuple(shapes_rows(split, short) for split in shapes.splits)
+        train, validation = (shapes_rows(split, short) for split in shapes.splits)
+        return train, validation.select(slice(100)), validation
     if dataset == "isbi":  # whose labels of "test" were never published: every fifth is kept back
         rows = isbi.load("train", root)
         fifth = np.arange(len(rows)) % 5 == 0
-        return rows.select(~fifth), rows.select(fifth)
-    module = {"camvid": camvid, "cityscapes": cityscapes}[dataset]
-    return module.load("train", root), module.load("val", root)
+        return rows.select(~fifth), rows.select(fifth), rows.select(fifth)
+    if dataset == "cityscapes":  # whose labels of "test" were never published
+        validation = cityscapes.load("val", root)
+        return cityscapes.load("train", root), validation, validation
+    return tuple(camvid.load(split, root) for split in camvid.splits)
 
 
 def shapes_rows(split, size):
-    rows = shapes.load(split, size, count=200 if split == "val" else None)
+    rows = shapes.load(split, size, count=500 if split == "val" else None)
     read = rows.read
     names = ("background", *rows.class_names)
     return Rows(rows.columns, lambda row: data.from_instances(read(row)), names)
 
 
-def network(name, classes, width, start, short):
+def network(name, classes, width, start, short, upsampling):
     if name == "fcn":
         known = {"weights": "tiny_imagenet"} if start != "scratch" else {"depth": 18, "width": 0.5}
         backbone = resnet.backbone(**known, small=True)
@@ -64,7 +68,7 @@ def network(name, classes, width, start, short):
         return model
     if name == "unet":
         return unet.build(classes, filters=int(64 * width), norm=True, short=short)
-    return segnet.build(classes, width=width, short=short)
+    return segnet.build(classes, width=width, upsampling=upsampling, short=short)
 
 
 def compiled(build, rate, steps, loss):
@@ -101,11 +105,13 @@ def main():
     parser.add_argument("--network", choices=["fcn", "segnet", "unet"], default="unet")
     parser.add_argument("--width", type=float, default=0.5, help="of segnet and unet")
     parser.add_argument("--start", choices=STARTS, default="tuned", help="of fcn's backbone")
+    parser.add_argument("--upsampling", choices=WAYS, default="indices", help="of segnet")
     parser.add_argument("--short", type=int, default=180, help="pixels of photos' short side")
     parser.add_argument("--crop", default="176,240", help="height,width of what is learned from")
     parser.add_argument("--bend", type=float, default=0, help="pixels of elastic deformation")
     parser.add_argument("--loss", choices=LOSSES, default="cross_entropy")
-    parser.add_argument("--balance", action="store_true", help="classes by median frequency")
+    balance = "weigh classes by their median frequency to this power: 0 not at all, 1 in full"
+    parser.add_argument("--balance", type=float, default=0.0, help=balance)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=10, help="each ends with an evaluation")
@@ -115,11 +121,13 @@ def main():
     args = parser.parse_args()
 
     size = tuple(map(int, args.crop.split(",")))
-    train, validation = loaded(args.dataset, args.root, args.short)
+    train, validation, test = loaded(args.dataset, args.root, args.short)
     classes = len(train.class_names)
-    weights = data.median_frequency(train, classes) if args.balance else None
-    loss = LOSSES[args.loss](**({"class_weights": weights} if args.balance else {}))
-    form = (args.network, classes, args.width, args.start, args.short)
+    loss = LOSSES[args.loss]()
+    if args.balance:
+        weights = data.median_frequency(train.select(slice(2000)), classes) ** args.balance
+        loss = LOSSES[args.loss](class_weights=weights)
+    form = (args.network, classes, args.width, args.start, args.short, args.upsampling)
     flow = BatchData(
         train,
         args.batch_size,
@@ -127,7 +135,7 @@ def main():
         augment=augmentation(args.dataset, args.short, size, args.bend),
         shuffle=args.dataset != "shapes",  # which come in no order
     )
-    launch(
+    model = launch(
         TrainConfig(
             model=partial(compiled, partial(network, *form), args.rate, args.steps, loss),
             dataflow=flow,
@@ -139,6 +147,9 @@ def main():
             precision=args.precision,
         )
     )
+    table = evaluate(model, test)
+    print(table.to_string(float_format="{:.3f}".format))
+    print(f"{len(test)} pictures, pixel accuracy {table.attrs['pixel_accuracy']:.3f}")
 
 
 if __name__ == "__main__":

@@ -69,9 +69,9 @@ def backbone(depth=None, weights=None, residual=True, small=None, width=None, st
 
     With the small stem c1 and c2 are as large as the photo, and c5 is H/8.
 
-    stride: of c5, 16 or 8 where it shall be finer. The last stages then dilate their convolutions,
-        which see as much as before, in place of strides (Yu, Koltun, Funkhouser 2017, "Dilated
-        Residual Networks"), as torchvision's segmenters. The small stem makes it a quarter of that.
+    stride: of c5, 16 or 8 where it shall be finer. The last stages then dilate their convolutions
+        in place of strides, and see as much as before (Yu, Koltun, Funkhouser 2017, "Dilated
+        Residual Networks"), as torchvision's segmenters. With the small stem it is a quarter.
 
     For the other arguments, and what it raises, see `build`.
     """

@@ -16,7 +16,7 @@ GREY, PALETTE = 0, 3  # how the header of a PNG calls them
 
 
 def rows(root, pairs, labels, class_names, more=None):
-    """`Rows` of raw dicts of photos: image uint8 (H, W, 3), label_map int32 (H, W), name string ().
+    """`Rows` of raw dicts: image uint8 (H, W, 3), label_map int32 (H, W), name string ().
 
     pairs: [(path of a photo below `root`, path of its label map)].
     labels: {number in the files: label}.
@@ -76,10 +76,11 @@ def number_map(place, file):
 
 def by_pillow(data, file):
     """The same of a PNG with a palette, whose numbers TensorFlow would replace by colours."""
+    data, file = (np.asarray(x).item() for x in (data, file))  # eagerly they come in arrays
     with Image.open(io.BytesIO(data)) as picture:
         if picture.mode != "P":
             raise ValueError(
-                f"{file.decode()}: expected a label map of one number a pixel, a PNG that is grey, "
+                f"{file.decode()}: expected a label map, a PNG of one number a pixel: grey, "
                 f"of 8 or 16 bits, or has a palette; got the mode {picture.mode}"
             )
         return np.asarray(picture).astype("int32")
@@ -94,7 +95,7 @@ def of_size(numbers, image, file):
 
 def loaded(found, root, layout, skip_broken):
     """What `load` returns of `Rows`, if there are any, or any that can be read."""
-    found = found.whole() if skip_broken and len(found) else found
+    found = found.whole(stacklevel=4) if skip_broken and len(found) else found
     if not len(found):
         raise FileNotFoundError(f"{root}: not one photo with its label map{layout}")
     return found

@@ -31,10 +31,10 @@ def rows(root, found, class_names):
     return Rows(columns, partial(_photo, os.fsencode(root)), class_names)
 
 
-def unlabelled(root, names):
+def unlabelled(root, names, class_names=()):
     """The same without labels, of the files with these paths below `root`."""
     column = tf.constant([os.fsencode(name) for name in names], tf.string)
-    return Rows({"name": column}, partial(_photo, os.fsencode(root)))
+    return Rows({"name": column}, partial(_photo, os.fsencode(root)), class_names)
 
 
 def finished(photos, root, decode):
@@ -125,7 +125,7 @@ def folders(root, split, layout):
     """Names of the folders in `root`/`split`, sorted, without the hidden ones."""
     place = root / split
     if not place.is_dir():
-        inner = [path.parent for path in root.glob(f"*/{split}") if path.is_dir()]
+        inner = [path for path in root.glob("*") if (path / split).is_dir()]
         one = len(inner) == 1
         fix = f": root is one level too high, pass {str(inner[0])!r}" if one else ""
         raise FileNotFoundError(f"{place} is missing{fix}{layout}")

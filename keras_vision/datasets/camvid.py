@@ -60,7 +60,7 @@ def load(split, root, skip_broken=False):
 
 
 def pair(path, number, line):
-    """The paths of a frame and its labels; the lists have them below where the authors had them."""
+    """The paths of a frame and its labels, which the lists have as they were at the authors'."""
     words = line.split()
     if len(words) != 2:
         raise ValueError(f"{path}, line {number}: expected two paths, got {line!r}{LAYOUT}")

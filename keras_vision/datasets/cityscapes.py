@@ -101,7 +101,7 @@ def load(split, root, kind="gtFine", instances=False, skip_broken=False):
 
 
 def to_label_ids(labels):
-    """Labels 0..18 and 255, of any shape -> the official numbers, as the test server wants them."""
+    """Labels 0..18 and 255, of any shape -> the official numbers, as the test server has them."""
     table = np.zeros(VOID + 1, "int32")
     table[: len(label_ids)] = label_ids
     return table[np.asarray(labels)]
@@ -134,5 +134,5 @@ def polygons(path):
         found = json.loads(Path(path).read_text())["objects"]
         return [(one["label"], np.array(one["polygon"], "float32").reshape(-1, 2))
                 for one in found if not one.get("deleted")]  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected objects with label and polygon: {error!r}") from error

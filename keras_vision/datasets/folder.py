@@ -51,10 +51,16 @@ def load(root, decode=True, skip_broken=False):
 
 
 def unlabelled(root, decode=True, skip_broken=False):
-    """`Rows` like those of `load`, without labels, of all pictures in a folder and those in it."""
+    """`Rows` like those of `load`, without labels, of the pictures in a folder and those in it.
+
+    Hidden files and folders are passed over.
+    """
     root = Path(root).absolute()
+    below = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
     found = sorted(
-        str(path.relative_to(root)) for path in root.rglob("*") if _photos.is_picture(path.name)
+        str(path)
+        for path in below
+        if _photos.is_picture(path.name) and not any(part.startswith(".") for part in path.parts)
     )
     if not found:
         raise FileNotFoundError(f"{root}: not one picture ({KINDS}) in it, or in its folders")

@@ -38,7 +38,7 @@ def load(split, root, skip_broken=False):
     names = sorted(_photos.pictures(root / folder), key=lambda name: (len(name), name))
     files = [f"{folder}/{name}" for name in names]
     if split == "test":
-        rows = _photos.unlabelled(root, files)
+        rows = _photos.unlabelled(root, files, class_names)
         return _label_maps.loaded(rows, root, LAYOUT, skip_broken)
     pairs = [(file, f"train/label/{name}") for file, name in zip(files, names, strict=True)]
     if not skip_broken:

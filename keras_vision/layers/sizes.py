@@ -71,8 +71,18 @@ class ResizedLike(layers.Layer):
 
     def call(self, inputs):
         maps, like = inputs
-        return ops.image.resize(maps, ops.shape(like)[1:3], "bilinear")
+        (_, *sides, _), (_, height, width, _) = ops.shape(maps), ops.shape(like)
+        rows, columns = map(between, sides, (height, width))
+        return ops.einsum("Ww,bHwc->bHWc", columns, ops.einsum("Hh,bhwc->bHwc", rows, maps))
 
     def compute_output_shape(self, shapes):
         maps, like = shapes
         return (*like[:3], maps[3])
+
+
+def between(side, size):
+    """How much each of `side` places counts in each of `size`: (size, side)."""
+    old, new = (ops.cast(ops.arange(count), "float32") for count in (side, size))
+    place = (new + 0.5) * (ops.cast(side, "float32") / ops.cast(size, "float32")) - 0.5
+    place = ops.clip(place, 0, old[-1])
+    return ops.relu(1 - ops.abs(place[:, None] - old))

@@ -17,28 +17,33 @@ class MaxPoolingWithIndices(layers.Layer):
 
     def __init__(self, size=2, stride=None, padding=0, **settings):
         super().__init__(**settings)
-        self.size, self.stride, self.padding = size, stride or size, padding
+        self.size, self.padding = size, padding
+        self.stride = size if stride is None else stride
         check(self)
 
     def call(self, x):
         _, height, width, _ = ops.shape(x)
-        border = [self.padding, self.padding]
-        padded = ops.pad(x, [[0, 0], border, border, [0, 0]], constant_values=-float("inf"))
         rows, columns = (self.count(side) for side in (height, width))
-        y, x = (ops.arange(n) * self.stride - self.padding for n in (rows, columns))
-        corner = (y[:, None] * width + x)[..., None]  # of each window
+        # Padded by what stands at the edge, which has its own place already.
+        x = self.padded(self.padded(x, 1, height), 2, width) if self.padding else x
         best = place = None
         for i in range(self.size):
+            top = ops.clip(ops.arange(rows) * self.stride + i - self.padding, 0, height - 1)
             for j in range(self.size):
-                value = padded[:, i :: self.stride, j :: self.stride][:, :rows, :columns]
-                here = ops.broadcast_to(corner + i * width + j, ops.shape(value))
+                left = ops.clip(ops.arange(columns) * self.stride + j - self.padding, 0, width - 1)
+                value = x[:, i :: self.stride, j :: self.stride][:, :rows, :columns]
+                here = (top[:, None] * width + left)[..., None]
                 if best is None:
-                    best, place = value, here
+                    best, place = value, ops.broadcast_to(here, ops.shape(value))
                     continue
                 # One of them, and no mean of equal ones, gets the gradient. NaN is a maximum.
                 better = ops.logical_or(value > best, ops.isnan(value))
                 best, place = ops.where(better, value, best), ops.where(better, here, place)
         return best, place
+
+    def padded(self, x, axis, side):
+        places = ops.arange(side + 2 * self.padding) - self.padding
+        return ops.take(x, ops.clip(places, 0, side - 1), axis=axis)
 
     def count(self, side):
         """Windows along a side."""
@@ -65,7 +70,8 @@ class MaxUnpooling(layers.Layer):
 
     def __init__(self, size=2, stride=None, padding=0, **settings):
         super().__init__(**settings)
-        self.size, self.stride, self.padding = size, stride or size, padding
+        self.size, self.padding = size, padding
+        self.stride = size if stride is None else stride
         check(self)
 
     def call(self, inputs):

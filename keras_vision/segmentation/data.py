@@ -133,5 +133,6 @@ def median_frequency(rows, classes):
     frequency = of_class / np.maximum(around, 1)
     shown = frequency > 0
     weights = np.zeros(classes)
-    weights[shown] = np.median(frequency[shown]) / frequency[shown]
+    if shown.any():
+        weights[shown] = np.median(frequency[shown]) / frequency[shown]
     return weights

@@ -20,11 +20,12 @@ FULLY = 4096  # filters of what was fully connected there
 SMALLEST = 224  # pixels a side, of which the poolings leave the 7x7 that those want to see
 
 
-def build(classes=21, weights=None, width=1.0, short=None):
+def build(classes=None, weights=None, width=1.0, short=None):
     """Maps photos (B, H, W, 3), sRGB in 0..255 and of any size, to logits (B, H, W, classes).
 
     Those of less than 224 pixels a side are padded to that.
 
+    classes: by default those of the weights, or 21.
     weights: None, or a path: `.keras` or `.weights.h5`.
     width: scales the number of filters.
     short: the short side, in pixels, of photos as `segment` shows them to it; None is their own.
@@ -33,6 +34,8 @@ def build(classes=21, weights=None, width=1.0, short=None):
     OSError where weights are not found.
     """
     published.check({"width": width, "classes": classes}, "width", (width,))
+    path = weights and files.find(weights, {})
+    classes = classes or published.classes_of(path, "logits", default=21)
     inputs = Input((None, None, 3), name="image")
     x = SeenAt(short)(inputs)
     x = PaddedToMultiple(2 ** len(vgg.FILTERS), SMALLEST)(published.standardized(x))
@@ -57,8 +60,8 @@ def build(classes=21, weights=None, width=1.0, short=None):
             x = unit(x, layers.Conv2DTranspose, count, 3)
     x = layers.Conv2D(classes, 1, dtype="float32", name="logits")(x)
     model = Model(inputs, CroppedLike(dtype="float32")([x, inputs]), name="deconvnet")
-    if weights:
-        files.load(model, files.find(weights, {}))
+    if path:
+        files.load(model, path)
     return model
 
 

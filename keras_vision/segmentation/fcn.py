@@ -19,7 +19,7 @@ from keras_vision.layers import (
 )
 
 PUBLISHED = {"coco_voc": published.torchvision("fcn_resnet50_coco-1167a1af")}
-SHIPPED = {}
+
 SHORT = {"coco_voc": 520}  # pixels of the photos' short side that they know
 FULLY = 4096  # filters of what was fully connected in VGG
 VOC = 21  # classes of Pascal VOC, the background counted in
@@ -50,7 +50,7 @@ def build(classes=None, weights=None, backbone=None, skips=None, side_head=False
     OSError where weights are not found or cannot be fetched.
     """
     published.check({"skips": skips, "classes": classes}, "skips", (None, 0, 1, 2))
-    path = weights and files.find(weights, SHIPPED, PUBLISHED)
+    path = weights and files.find(weights, {}, PUBLISHED)
     classes = classes or published.classes_of(path, HEAD, VOC)
     inputs = Input((None, None, 3), name="image")
     x = SeenAt(short or SHORT.get(weights))(inputs)

@@ -1,7 +1,7 @@
 """Losses of label maps: `y_true` (B, H, W) whole numbers, 255 void; `y_pred` logits (B, H, W, C).
 
-What is void costs nothing. Losses of pixels give a value for each, (B, H, W), so that their mean is
-over all pixels, the void ones counted; those of areas give one for each picture, (B,).
+What is void costs nothing. Losses of pixels give a value for each, (B, H, W), so that their mean
+is over all pixels, the void ones counted; those of areas give one for each picture, (B,).
 """
 
 import keras

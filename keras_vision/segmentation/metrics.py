@@ -36,7 +36,8 @@ class Confusion(keras.metrics.Metric):
         truth, found = (ops.cast(ops.reshape(y, (-1,)), "int32") for y in (y_true, y_pred))
         # What is void falls behind the last number, and is cut off there.
         cell = ops.where(truth == VOID, self.classes**2, truth * self.classes + found)
-        counts = ops.bincount(cell, minlength=self.classes**2 + 1)[: self.classes**2]
+        ones = ops.ones_like(cell)  # added up, which compiles everywhere, as bincount does not
+        counts = ops.segment_sum(ones, cell, num_segments=self.classes**2 + 1)[:-1]
         counts = ops.reshape(counts, (self.classes, self.classes))
         self.counts.assign(self.counts + ops.cast(counts, self.counts.dtype))
 
@@ -77,9 +78,8 @@ def confusion(labels, found, classes):
 def table(matrix, names=None):
     """A row for each class, and "mean": `iou`, `accuracy` (recall), `precision`, `pixels`.
 
-    <NA> is what no pixel tells: of a class that neither occurs nor is predicted. The mean leaves
-    it out. In its row `accuracy` is the class accuracy, and there is `pixel_accuracy` in the
-    table's `attrs`.
+    What no pixel tells is NaN, as of a class that neither occurs nor is predicted; the mean leaves
+    it out, and has all `pixels`. The table's `attrs` have the `pixel_accuracy`.
     """
     matrix = np.asarray(matrix)
     right, truth, found = np.diag(matrix), matrix.sum(1), matrix.sum(0)
@@ -93,6 +93,6 @@ def table(matrix, names=None):
             },
             index=pd.Index(names if names is not None else range(len(matrix)), name="class"),
         )
-        rows.loc["mean"] = rows.mean()
+        rows.loc["mean"] = {**rows.mean(), "pixels": truth.sum()}
         rows.attrs["pixel_accuracy"] = float(right.sum() / matrix.sum())
-    return rows
+    return rows.astype({"pixels": int})

@@ -16,14 +16,14 @@ from keras_vision.layers import (
 )
 from keras_vision.segmentation.upsampling import WAYS
 
-SHIPPED = {}
 DEPTH = 16  # of VGG, whose convolutions these are, forwards and then backwards
 
 
-def build(classes=21, weights=None, width=1.0, upsampling="indices", short=None):
+def build(classes=None, weights=None, width=1.0, upsampling="indices", short=None):
     """Maps photos (B, H, W, 3), sRGB in 0..255 and of any size, to logits (B, H, W, classes).
 
-    classes: with 12 there are 29,449,932 parameters to train.
+    classes: by default those of the weights, or 21. With 12 there are 29,449,932 trainable
+        parameters.
     weights: None, or a path: `.keras` or `.weights.h5`.
     width: scales the number of filters.
     upsampling: how maps get back the size that a pooling took from them: "indices", as in the
@@ -35,6 +35,8 @@ def build(classes=21, weights=None, width=1.0, upsampling="indices", short=None)
     """
     form = {"upsampling": upsampling, "width": width, "classes": classes}
     published.check(form, "upsampling", WAYS)
+    path = weights and files.find(weights, {})
+    classes = classes or published.classes_of(path, "logits", default=21)
     inputs = Input((None, None, 3), name="image")
     x, pooled = published.standardized(SeenAt(short)(inputs)), []
     x = PaddedToMultiple(2 ** len(vgg.FILTERS))(x)
@@ -53,8 +55,8 @@ def build(classes=21, weights=None, width=1.0, upsampling="indices", short=None)
         x = convolutions(x, [*stages[stage][1:], *finer])
     x = layers.Conv2D(classes, 3, padding="same", dtype="float32", name="logits")(x)
     model = Model(inputs, CroppedLike(dtype="float32")([x, inputs]), name="segnet")
-    if weights:
-        files.load(model, files.find(weights, SHIPPED))
+    if path:
+        files.load(model, path)
     return model
 
 

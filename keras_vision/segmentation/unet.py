@@ -2,20 +2,26 @@
 Segmentation" (figure 1).
 """
 
+from pathlib import Path
+
 from keras import Input, Model, layers
 
 from keras_vision import weights as files
 from keras_vision.classification import published
 from keras_vision.layers import CroppedLike, PaddedToMultiple, SeenAt, normalization
 
-SHIPPED = {}
+SHIPPED = {"shapes": Path(__file__).parent / "shipped" / "shapes.weights.h5"}
+FORMS = {"shapes": {"filters": 16, "norm": True, "short": 128}}
 DEPTH = 4  # poolings
 
 
-def build(classes=2, weights=None, channels=3, filters=64, valid=False, norm=False, short=None):
+def build(
+    classes=None, weights=None, channels=3, filters=None, valid=False, norm=None, short=None
+):
     """Maps pictures (B, H, W, channels) in 0..255 to logits (B, H, W, classes).
 
-    weights: None, or a path: `.keras` or `.weights.h5`.
+    weights: None; "shapes", which come with this package: of `datasets.shapes`, with the
+        background as class 0; or a path: `.keras` or `.weights.h5`.
     filters: of the finest maps; each pooling doubles them.
     valid: whether convolutions do without padding, as in the paper. Then the logits are of the
         middle, 572x572 pixels make 388x388, and H and W must be 16 n + 12, 188 at least. With one
@@ -23,17 +29,23 @@ def build(classes=2, weights=None, channels=3, filters=64, valid=False, norm=Fal
     norm: whether a BatchNorm follows each convolution, as it does not in the paper.
     short: the short side, in pixels, of photos as `segment` shows them to it; None is their own.
 
+    None is what the weights have, or else two classes, 64 filters, no BatchNorm, any size.
     Raises ValueError where arguments make no network, or another than that of the weights, and
     OSError where weights are not found.
     """
+    given = {"filters": filters, "norm": norm, "short": short}
+    given = {name: value for name, value in given.items() if value is not None}
+    form = {"filters": 64, "norm": False, "short": None, **FORMS.get(weights, {}), **given}
     published.check({"channels": channels, "classes": classes}, "channels", range(1, 5))
+    path = weights and files.find(weights, SHIPPED)
+    classes = classes or published.classes_of(path, "logits", default=2)
     inputs = Input((None, None, channels), name="image")
-    x = published.balanced(SeenAt(short)(inputs))
-    x = features(x, filters, valid=valid, norm=norm)
+    x = published.balanced(SeenAt(form["short"])(inputs))
+    x = features(x, form["filters"], valid=valid, norm=form["norm"])
     x = layers.Conv2D(classes, 1, dtype="float32", name="logits")(x)
     model = Model(inputs, x, name="unet")
-    if weights:
-        files.load(model, files.find(weights, SHIPPED))
+    if path:
+        files.load(model, path)
     return model
 
 

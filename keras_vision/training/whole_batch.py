@@ -60,7 +60,10 @@ def of_all(call, each, sums, y, prediction):
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return call(y, prediction)
-    gather = partial(replica.all_gather, axis=0)  # one by one: of several, gradients are mixed up
+
+    def gather(x):  # one by one: of several, gradients are mixed up; and the shape is lost
+        return tf.ensure_shape(replica.all_gather(x, axis=0), (None, *x.shape[1:]))
+
     whole, predicted = tf.nest.map_structure(gather, (y, prediction))
     values = call(whole, predicted)
     size = tf.shape(tf.nest.flatten(prediction)[0])[:1]
