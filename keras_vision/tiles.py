@@ -26,7 +26,7 @@ class Tiled:
     def __init__(self, model, each):
         self.model, self.each = model, each
         shape = (1, VALID, VALID, model.input_shape[-1])
-        self.lost = (VALID - model.compute_output_shape(shape)[1]) // 2
+        self.lost = max((VALID - model.compute_output_shape(shape)[1]) // 2, 0)
 
     def predict_on_batch(self, pictures):
         _, height, width, _ = pictures.shape

@@ -54,22 +54,34 @@ def features(x, filters, depth=DEPTH, valid=False, norm=False, skips=True):
 
     skips: whether the finer maps of the way down are joined to those of the way up.
     """
-    inputs, padding, finer = x, "valid" if valid else "same", []
-    x = x if valid else PaddedToMultiple(2**depth)(x)
+    padded = x if valid else PaddedToMultiple(2**depth)(x)
+    finer, below = down(padded, filters, depth, valid, norm)
+    y = up(below, finer, valid, norm, skips)
+    return y if valid else CroppedLike()([y, x])
+
+
+def down(x, filters, depth=DEPTH, valid=False, norm=False):
+    """The contracting path: ([maps before each pooling], maps below the last)."""
+    finer = []
     for level in range(depth):
-        x = convolutions(x, filters * 2**level, padding, norm)
-        finer.append(x)
-        x = layers.MaxPooling2D(2)(x)
-    x = convolutions(x, filters * 2**depth, padding, norm)
-    for level in reversed(range(depth)):
-        x = layers.Conv2DTranspose(filters * 2**level, 2, 2, kernel_initializer="he_normal")(x)
-        beside = CroppedLike(middle=True)([finer[level], x]) if valid else finer[level]
+        finer.append(convolutions(x, filters * 2**level, valid, norm))
+        x = layers.MaxPooling2D(2)(finer[-1])
+    return finer, convolutions(x, filters * 2**depth, valid, norm)
+
+
+def up(x, finer, valid=False, norm=False, skips=True):
+    """The expansive path, from the maps below to those of the size and the filters of finer[0]."""
+    for beside in reversed(finer):
+        filters = beside.shape[-1]
+        x = layers.Conv2DTranspose(filters, 2, 2, kernel_initializer="he_normal")(x)
+        beside = CroppedLike(middle=True)([beside, x]) if valid else beside
         x = layers.Concatenate()([beside, x]) if skips else x
-        x = convolutions(x, filters * 2**level, padding, norm)
-    return x if valid else CroppedLike()([x, inputs])
+        x = convolutions(x, filters, valid, norm)
+    return x
 
 
-def convolutions(x, filters, padding, norm):
+def convolutions(x, filters, valid, norm):
+    padding = "valid" if valid else "same"
     for _ in range(2):
         x = layers.Conv2D(
             *(filters, 3), padding=padding, use_bias=not norm, kernel_initializer="he_normal"

@@ -5,9 +5,10 @@ pooled: what once was pooled to that size, (B, 2h, 2w, C), and the places of its
     `MaxPoolingWithIndices` tells them
 """
 
+import keras
 from keras import layers
 
-from keras_vision.layers import MaxPoolingWithIndices, MaxUnpooling
+from keras_vision.layers import MaxPoolingWithIndices, MaxUnpooling, ResizedLike
 
 
 def indices(x, pooled):
@@ -29,7 +30,8 @@ def nearest(x, pooled):
 
 
 def bilinear(x, pooled):
-    return layers.UpSampling2D(2, interpolation="bilinear")(x)
+    before, _ = pooled
+    return ResizedLike(dtype=keras.config.dtype_policy().name)([x, before])
 
 
 def transposed(x, pooled):
