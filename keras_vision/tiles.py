@@ -42,32 +42,29 @@ class Tiled:
             core = VALID - 2 * self.lost
             beyond = [(self.lost, self.lost + -side % core) for side in (height, width)]
             picture = np.pad(picture, [*beyond, (0, 0)], "symmetric")
-            pieces = without_padding
-        else:
-            pieces = with_margins
         found = None
-        for rows, seen_rows in pieces(height, self.lost):
-            for columns, seen_columns in pieces(width, self.lost):
-                seen = picture[slice(*seen_rows), slice(*seen_columns)]
-                part = self.each(self.model.predict_on_batch(seen[None]))[0]
+        for rows, seen_rows, top in pieces(height, self.lost):
+            for columns, seen_columns, left in pieces(width, self.lost):
+                part = self.each(
+                    self.model.predict_on_batch(picture[None, seen_rows, seen_columns])
+                )
                 if found is None:
-                    found = np.empty((height, width, *part.shape[2:]), part.dtype)
-                top, left = (rows[0] - seen_rows[0], columns[0] - seen_columns[0])
-                own = part if self.lost else part[top:, left:]
-                own = own[: rows[1] - rows[0], : columns[1] - columns[0]]
-                found[slice(*rows), slice(*columns)] = own
+                    found = np.empty((height, width, *part.shape[3:]), part.dtype)
+                place = found[rows, columns]
+                place[:] = part[0, top:, left:][: place.shape[0], : place.shape[1]]
         return found
 
 
-def with_margins(side, _):
-    """[(first and last pixel of a piece, those that are seen for it)] along a side."""
-    for first in range(0, side, CORE):
-        last = min(first + CORE, side)
-        yield (first, last), (max(first - MARGIN, 0), min(last + MARGIN, side))
-
-
-def without_padding(side, lost):
-    """The same; what is seen counts in a picture that begins `lost` pixels before."""
-    core = VALID - 2 * lost
+def pieces(side, lost):
+    """Yields (its pixels, those that are seen for it, where among these it begins) of each piece
+    along a side; the first two are slices. Where the network has `lost` pixels, what is seen
+    counts in a picture that begins so many before, and the network leaves them out by itself.
+    """
+    core = VALID - 2 * lost if lost else CORE
     for first in range(0, side, core):
-        yield (first, min(first + core, side)), (first, first + VALID)
+        last = min(first + core, side)
+        if lost:
+            yield slice(first, last), slice(first, first + VALID), 0
+        else:
+            begin = max(first - MARGIN, 0)
+            yield slice(first, last), slice(begin, last + MARGIN), first - begin

@@ -65,11 +65,11 @@ def outputs(file, head):
     return found
 
 
-def check(form, name, table):
+def check(form, name=None, table=()):
     """Raises ValueError where the argument `name` of a network is not one of its table, or the
     width or the number of classes make none.
     """
-    if form[name] not in table:
+    if name and form[name] not in table:
         known = ", ".join(map(repr, table))
         raise ValueError(f"{name} must be one of {known}, not {form[name]!r}")
     if "width" in form and not 1 / 32 <= form["width"] < float("inf"):

@@ -12,7 +12,7 @@ from keras_vision.rows import Rows
 
 VOID = 255  # what has no class: neither learned nor measured
 UNKNOWN = -1
-GREY, PALETTE = 0, 3  # how the header of a PNG calls them
+GREY = 0  # in the header of a PNG
 
 
 def rows(root, pairs, labels, class_names, more=None):

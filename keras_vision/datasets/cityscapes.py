@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vision.datasets import _label_maps, _photos, check_split
+from keras_vision.datasets._label_maps import VOID
 
 splits = ("train", "val", "test", "train_extra")
 KINDS = ("gtFine", "gtCoarse")
-VOID = _label_maps.VOID
 # The 34 classes of the files by their number there, with colours; those that are evaluated are
 # numbered anew, and the others are void.
 CLASSES = (

@@ -7,7 +7,7 @@ layers go along with it by `augment.by`; here is what they lack.
 import numpy as np
 import tensorflow as tf
 
-VOID = 255
+from keras_vision.segmentation.losses import VOID
 
 
 def example(raw, classes):

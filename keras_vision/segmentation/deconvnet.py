@@ -14,8 +14,8 @@ from keras_vision.layers import (
     SeenAt,
     normalization,
 )
+from keras_vision.segmentation.segnet import stages
 
-DEPTH = 16  # of VGG, whose convolutions these are, forwards and then backwards
 FULLY = 4096  # filters of what was fully connected there
 SMALLEST = 224  # pixels a side, of which the poolings leave the 7x7 that those want to see
 
@@ -33,30 +33,26 @@ def build(classes=None, weights=None, width=1.0, short=None):
     Raises ValueError where arguments make no network, or another than that of the weights, and
     OSError where weights are not found.
     """
-    published.check({"width": width, "classes": classes}, "width", (width,))
+    published.check({"width": width, "classes": classes})
     path = weights and files.find(weights, {})
     classes = classes or published.classes_of(path, "logits", default=21)
     inputs = Input((None, None, 3), name="image")
     x = SeenAt(short)(inputs)
     x = PaddedToMultiple(2 ** len(vgg.FILTERS), SMALLEST)(published.standardized(x))
-    stages = [
-        [int(filters * width)] * count
-        for filters, count in zip(vgg.FILTERS, vgg.DEPTHS[DEPTH], strict=True)
-    ]
-    pooled = []
-    for filters in stages:
-        for count in filters:
+    filters, pooled = stages(width), []
+    for stage in filters:
+        for count in stage:
             x = unit(x, layers.Conv2D, count, 3)
         before = x
         x, places = MaxPoolingWithIndices(2)(before)
         pooled.append((before, places))
     x = unit(x, layers.Conv2D, int(FULLY * width), 7, "valid")
     x = unit(x, layers.Conv2D, int(FULLY * width), 1)
-    x = unit(x, layers.Conv2DTranspose, stages[-1][0], 7, "valid")
-    for stage in reversed(range(len(stages))):
+    x = unit(x, layers.Conv2DTranspose, filters[-1][0], 7, "valid")
+    for number in reversed(range(len(filters))):
         before, places = pooled.pop()
         x = MaxUnpooling(2)([x, places, before])
-        for count in [*stages[stage][1:], stages[max(stage - 1, 0)][0]]:
+        for count in [*filters[number][1:], filters[max(number - 1, 0)][0]]:
             x = unit(x, layers.Conv2DTranspose, count, 3)
     x = layers.Conv2D(classes, 1, dtype="float32", name="logits")(x)
     model = Model(inputs, CroppedLike(dtype="float32")([x, inputs]), name="deconvnet")

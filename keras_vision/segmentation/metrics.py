@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from keras import ops
 
-VOID = 255
+from keras_vision.segmentation.losses import VOID
 
 
 @keras.saving.register_keras_serializable("keras_vision")

@@ -40,24 +40,29 @@ def build(classes=None, weights=None, width=1.0, upsampling="indices", short=Non
     inputs = Input((None, None, 3), name="image")
     x, pooled = published.standardized(SeenAt(short)(inputs)), []
     x = PaddedToMultiple(2 ** len(vgg.FILTERS))(x)
-    stages = [
-        [int(filters * width)] * count
-        for filters, count in zip(vgg.FILTERS, vgg.DEPTHS[DEPTH], strict=True)
-    ]
-    for filters in stages:
-        before = convolutions(x, filters)
+    filters = stages(width)
+    for stage in filters:
+        before = convolutions(x, stage)
         x, places = MaxPoolingWithIndices(2)(before)
         pooled.append((before, places))
-    for stage in reversed(range(len(stages))):
+    for number in reversed(range(len(filters))):
         x = WAYS[upsampling](x, pooled.pop())
         # The last of a stage makes as many maps as the next pooling's have that is undone.
-        finer = stages[stage - 1][:1] if stage else []
-        x = convolutions(x, [*stages[stage][1:], *finer])
+        finer = filters[number - 1][:1] if number else []
+        x = convolutions(x, [*filters[number][1:], *finer])
     x = layers.Conv2D(classes, 3, padding="same", dtype="float32", name="logits")(x)
     model = Model(inputs, CroppedLike(dtype="float32")([x, inputs]), name="segnet")
     if path:
         files.load(model, path)
     return model
+
+
+def stages(width):
+    """The filters of VGG's convolutions, in a list for each pooling."""
+    return [
+        [int(filters * width)] * count
+        for filters, count in zip(vgg.FILTERS, vgg.DEPTHS[DEPTH], strict=True)
+    ]
 
 
 def convolutions(x, filters):
