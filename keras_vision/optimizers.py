@@ -7,6 +7,17 @@ import keras
 from keras import ops
 
 
+def warmup_cosine(rate, steps):
+    """A learning rate that rises to `rate` in a tenth of the steps, at most 300, then falls.
+
+    It starts at a twentieth and ends at zero, along a cosine (Loshchilov & Hutter 2017).
+    """
+    warmup = min(300, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        rate / 20, steps - warmup, warmup_target=rate, warmup_steps=warmup
+    )
+
+
 @keras.saving.register_keras_serializable("keras_vision")
 class Muon(keras.optimizers.Muon):
     """Keras' Muon (Jordan et al. 2024), for the kernels of convolutions, too.

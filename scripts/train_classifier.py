@@ -19,7 +19,7 @@ import numpy as np
 
 from keras_vision.classification import data, resnet
 from keras_vision.datasets import cifar10, folder, imagenet, imagenette, tiny_imagenet
-from keras_vision.optimizers import Muon
+from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.training import BatchData, InferenceRunner, ModelSaver, TrainConfig, launch
 
 DATASETS = {  # and the split to validate on
@@ -41,15 +41,10 @@ def loaded(dataset, root):
 
 
 def compiled(form, classes, rate, decay, steps):
-    """The model, with a rate that rises for a tenth of the steps and falls along a cosine."""
     model = resnet.build(classes=classes, **form)
-    warmup = min(300, steps // 10)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 20, steps - warmup, warmup_target=rate, warmup_steps=warmup
-    )
-    ends = ["^conv1/", "^fc/"]
+    rate, ends = warmup_cosine(rate, steps), ["^conv1/", "^fc/"]
     model.compile(
-        Muon(schedule, weight_decay=decay, adam_weight_decay=decay, exclude_layers=ends),
+        Muon(rate, weight_decay=decay, adam_weight_decay=decay, exclude_layers=ends),
         keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
         metrics=["accuracy", keras.metrics.TopKCategoricalAccuracy(5, name="top5")],
     )

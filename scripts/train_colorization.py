@@ -10,13 +10,12 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from keras_vision import colorization, pipeline
 from keras_vision.colorization import bins, data, loss
 from keras_vision.datasets import tiny_imagenet
-from keras_vision.optimizers import Muon
+from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.training import (
     BatchData,
     InferenceRunner,
@@ -26,18 +25,13 @@ from keras_vision.training import (
     launch,
 )
 
-WARMUP = 300  # steps
-
 
 def compiled(twin, prior, width, rate, steps):
     """The model with its loss: all that tells the twins apart is head and loss."""
     model = colorization.build(bins=None if twin == "l2" else len(prior), width=width)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 20, steps - WARMUP, warmup_target=rate, warmup_steps=WARMUP
-    )
-    ends = ["conv1_1", "logits", "scaled_ab"]
+    rate, ends = warmup_cosine(rate, steps), ["conv1_1", "logits", "scaled_ab"]
     model.compile(
-        Muon(schedule, weight_decay=0.01, adam_weight_decay=0.01, exclude_layers=ends),
+        Muon(rate, weight_decay=0.01, adam_weight_decay=0.01, exclude_layers=ends),
         loss.L2() if twin == "l2" else loss.RebalancedCrossEntropy(prior),
     )
     return model

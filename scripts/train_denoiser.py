@@ -10,11 +10,9 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-import keras
-
 from keras_vision.classification.data import in_turn
 from keras_vision.datasets import folder
-from keras_vision.optimizers import Muon
+from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.restoration import data, denoiser
 from keras_vision.training import BatchData, TrainConfig, launch
 
@@ -26,13 +24,9 @@ NETWORKS = {
 
 
 def compiled(build, rate, steps):
-    """The model, with a rate that rises for a twentieth of the steps and falls along a cosine."""
     model = build()
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 20, steps - steps // 20, warmup_target=rate, warmup_steps=steps // 20
-    )
-    ends = ["^conv2d/", "^noise/"]
-    model.compile(Muon(schedule, exclude_layers=ends), "mean_absolute_error")
+    optimizer = Muon(warmup_cosine(rate, steps), exclude_layers=["^conv2d/", "^noise/"])
+    model.compile(optimizer, "mean_absolute_error")
     return model
 
 

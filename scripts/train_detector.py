@@ -20,7 +20,7 @@ from keras_vision.classification import resnet
 from keras_vision.datasets import coco, shapes
 from keras_vision.detection import data, losses, retinanet
 from keras_vision.detection.evaluate import scores
-from keras_vision.optimizers import Muon
+from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.training import BatchData, Evaluator, TrainConfig, launch
 
 CLASS_LOSSES = {  # table 1 of Lin et al. 2017: what was best of each kind
@@ -44,15 +44,11 @@ def loaded(dataset, root, size, photos):
 
 
 def compiled(form, model, rate, steps, loss, box_loss):
-    """The model, with a rate that rises for a tenth of the steps and falls along a cosine."""
     backbone = resnet.backbone(form["depth"], width=form["width"])
     model = retinanet.build(backbone, **model)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 20, steps - steps // 10, warmup_target=rate, warmup_steps=steps // 10
-    )
-    ends = ["^conv1/", "cls_logits", "bbox_reg"]
+    rate, ends = warmup_cosine(rate, steps), ["^conv1/", "cls_logits", "bbox_reg"]
     model.compile(
-        Muon(schedule, weight_decay=0.01, adam_weight_decay=0.01, exclude_layers=ends),
+        Muon(rate, weight_decay=0.01, adam_weight_decay=0.01, exclude_layers=ends),
         {"classes": CLASS_LOSSES[loss], "boxes": BOX_LOSSES[box_loss]},
     )
     return model

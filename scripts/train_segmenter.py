@@ -20,7 +20,7 @@ from keras_vision import augment
 from keras_vision.classification import resnet, transfer
 from keras_vision.classification.data import in_turn
 from keras_vision.datasets import camvid, cityscapes, isbi, shapes
-from keras_vision.optimizers import Muon
+from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.rows import Rows
 from keras_vision.segmentation import data, fcn, losses, segnet, unet
 from keras_vision.segmentation.evaluate import evaluate, scores
@@ -72,13 +72,9 @@ def network(name, classes, width, start, short, upsampling):
 
 
 def compiled(build, rate, steps, loss):
-    """The model, with a rate that rises for a tenth of the steps and falls along a cosine."""
     model = build()
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 20, steps - steps // 10, warmup_target=rate, warmup_steps=steps // 10
-    )
-    ends = ["^conv1/", "logits", "score", "up", "fc"]
-    optimizer = Muon(schedule, weight_decay=0.02, adam_weight_decay=0.02, exclude_layers=ends)
+    rate, ends = warmup_cosine(rate, steps), ["^conv1/", "logits", "score", "up", "fc"]
+    optimizer = Muon(rate, weight_decay=0.02, adam_weight_decay=0.02, exclude_layers=ends)
     model.compile(optimizer, loss)
     return model
 

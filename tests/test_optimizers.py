@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_vision.optimizers import Muon
+from keras_vision.optimizers import Muon, warmup_cosine
 
 RNG = np.random.default_rng(0)
 
@@ -53,3 +53,15 @@ def test_saved_and_loaded(tmp_path):
     assert isinstance(twin.optimizer, Muon)
     losses = [[float(m.train_on_batch(x, y)) for _ in range(3)] for m in (model, twin)]
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(200, 20), (5000, 300), (5, 0)])
+def test_a_rate_rises_in_a_tenth_of_the_steps_at_most_300_and_falls_to_zero(steps, warmup):
+    schedule = warmup_cosine(0.2, steps)
+    rates = np.array([float(schedule(step)) for step in range(steps + 1)])
+    assert rates[0] == pytest.approx(0.01 if warmup else 0.2)
+    assert rates.argmax() == warmup
+    assert rates.max() == pytest.approx(0.2)
+    assert (np.diff(rates[: warmup + 1]) > 0).all()
+    falling = 0.1 * (1 + np.cos(np.linspace(0, np.pi, steps - warmup + 1)))
+    np.testing.assert_allclose(rates[warmup:], falling, atol=1e-6)

@@ -38,7 +38,7 @@ from keras_vision.detection.metrics import (
     precision_recall,
     precision_recall_figure,
 )
-from keras_vision.optimizers import Muon
+from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.pipeline import batches
 from keras_vision.rows import Rows
 from keras_vision.training import BatchData, Evaluator, TrainConfig, launch
@@ -201,9 +201,7 @@ def main(data=None, out="out/06_detection", epochs=1, steps=36, rate=3e-3):
 
     def trained(folder, prior, class_loss, until):
         built = partial(detector, known, classes, size, prior)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            rate / 20, 0.9 * steps * epochs, warmup_target=rate, warmup_steps=0.1 * steps * epochs
-        )
+        schedule = warmup_cosine(rate, steps * epochs)
         return launch(
             TrainConfig(
                 model=partial(compiled, built, schedule, class_loss),

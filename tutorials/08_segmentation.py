@@ -29,7 +29,7 @@ from keras_vision.classification import resnet
 from keras_vision.classification.data import in_turn
 from keras_vision.datasets import cityscapes, samples, shapes
 from keras_vision.layers import MaxPoolingWithIndices, MaxUnpooling
-from keras_vision.optimizers import Muon
+from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.rows import Rows
 from keras_vision.segmentation import evaluate, fcn, losses, metrics, segment, unet
 from keras_vision.segmentation.data import (
@@ -184,9 +184,7 @@ def main(data=None, out="out/08_segmentation", epochs=1, steps=60, rate=1e-2):
 
     # %%
     def trained(folder, build, flow, rows, epochs, weights=None):
-        schedule = keras.optimizers.schedules.CosineDecay(
-            rate / 20, 0.9 * steps * epochs, warmup_target=rate, warmup_steps=0.1 * steps * epochs
-        )
+        schedule = warmup_cosine(rate, steps * epochs)
         return launch(
             TrainConfig(
                 model=partial(compiled, build, schedule, weights),

@@ -25,7 +25,7 @@ from PIL import Image, ImageFilter
 from keras_vision import arithmetic, lesson, plots
 from keras_vision.classification.data import in_turn
 from keras_vision.datasets import folder, mnist, samples
-from keras_vision.optimizers import Muon
+from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.restoration import autoencoder, denoise, denoiser
 from keras_vision.restoration.data import crop, example, grey, noisy, turn
 from keras_vision.rows import Rows
@@ -272,10 +272,7 @@ def squares(photos):
 
 def compiled(build, rate, steps):
     model = build()
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 20, 0.9 * steps, warmup_target=rate, warmup_steps=0.1 * steps
-    )
-    optimizer = Muon(schedule, exclude_layers=["^conv2d/", "noise"])
+    optimizer = Muon(warmup_cosine(rate, steps), exclude_layers=["^conv2d/", "noise"])
     model.compile(optimizer, "mean_absolute_error", jit_compile=False)
     return model
 
