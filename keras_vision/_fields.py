@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 from keras import layers
 
-from keras_vision.layers import AdaptivePooling
+from keras_vision.layers import (
+    AdaptivePooling,
+    CroppedLike,
+    MaxPoolingWithIndices,
+    MaxUnpooling,
+    PaddedToMultiple,
+    ResizedLike,
+)
 
 
 def of_each_rank(*names):
@@ -29,6 +36,8 @@ GLOBAL = (
     layers.Flatten,
     layers.GroupNormalization,
 )
+# Layers with further inputs, which tell them sizes and places.
+LIKE = (CroppedLike, MaxUnpooling, ResizedLike)
 REORDERING = (layers.Permute, layers.Reshape)
 # As they are at inference: BatchNorm knows its mean, nothing is dropped or moved by chance.
 POINTWISE = (
@@ -180,6 +189,8 @@ def window(layer):
         return layer.kernel_size, layer.strides, layer.dilation_rate
     if isinstance(layer, POOLINGS):
         return layer.pool_size, layer.strides, (1,) * len(layer.pool_size)
+    if isinstance(layer, MaxPoolingWithIndices):
+        return (layer.size,) * 2, (layer.stride,) * 2, (1, 1)
     return None
 
 
@@ -192,6 +203,7 @@ def fields(layer, inputs, shape, pixels):
     if None in shape[1:] or any(maps.axes is None for maps in inputs):
         return None
     numbers = range(len(pixels))
+    inputs = inputs[:1] if isinstance(layer, LIKE) else inputs
     if any(axis.step is None for maps in inputs for axis in maps.axes):
         return reordered(layer, inputs)
     if not any(axis.step for maps in inputs for axis in maps.axes):
@@ -245,6 +257,16 @@ def along(layer, number, maps, shape, pixels):
         return shifted(axis, pair(layer.padding, number)[0])
     if isinstance(layer, CROPPINGS):
         return shifted(axis, -pair(layer.cropping, number)[0])
+    if isinstance(layer, PaddedToMultiple):
+        return axis
+    if isinstance(layer, CroppedLike):
+        return shifted(axis, -((before - after) // 2 if layer.middle else 0))
+    if isinstance(layer, ResizedLike):
+        return bilinear(axis, Fraction(before, after))
+    if isinstance(layer, MaxPoolingWithIndices):
+        return convolved(axis, layer.size, layer.stride, 1, layer.padding)
+    if isinstance(layer, MaxUnpooling):
+        return transposed(axis, layer.size, layer.stride, 1, layer.padding)
     if window(layer):
         geometry = [values[number] for values in window(layer)]
         if isinstance(layer, TRANSPOSED):

@@ -14,7 +14,15 @@ from keras import layers, ops
 
 from keras_vision import colorization
 from keras_vision.arithmetic import inspect, output_size, totals, transposed_size
-from keras_vision.layers.dilated import DilatedConv2D
+from keras_vision.layers import (
+    CroppedLike,
+    DilatedConv2D,
+    MaxPoolingWithIndices,
+    MaxUnpooling,
+    PaddedToMultiple,
+    ResizedLike,
+)
+from keras_vision.segmentation import fcn, segnet, unet
 
 RNG = np.random.default_rng(0)
 
@@ -200,6 +208,14 @@ def shared(x):
     return layer(layer(x))
 
 
+def smaller_and_back(x):
+    return ResizedLike()([layers.AveragePooling2D(2)(x), x])
+
+
+def middle(x):
+    return CroppedLike(middle=True)([x, conv(6)(x)])
+
+
 def planes(*step):
     return ((41, 44), 2, *step)
 
@@ -252,6 +268,12 @@ NETWORKS = {
         2, layers.Conv2DTranspose(2, 3, 2, padding="same", output_padding=0)
     ),
     "u-net": ((48, 48), 2, 4, u_net),
+    "resized like": ((40, 44), 2, 2, smaller_and_back),
+    "cropped like": planes(
+        2, conv(3, padding="same"), lambda x: CroppedLike()([layers.UpSampling2D(2)(x), x])
+    ),
+    "cropped to the middle": planes(1, conv(3), middle),
+    "padded to a multiple": planes(1, conv(3), PaddedToMultiple(16), conv(3, 2)),
     "1-D": ((60,), 2, 1, layers.Conv1D(2, 3, 2), layers.AveragePooling1D(2), layers.Conv1D(2, 2)),
     "1-D, causal": ((60,), 2, 1, layers.Conv1D(2, 3, padding="causal", dilation_rate=2)),
     "1-D, causal and strided": ((60,), 2, 1, layers.Conv1D(2, 4, 3, padding="causal")),
@@ -292,6 +314,31 @@ def test_max_pooling_sees_what_average_pooling_does():
         steps = one(3, 2, padding="same"), one((2, 3)), adaptive((5, 4)), whole()
         tables.append(inspect(functional((44, 48, 1), *steps)).drop(columns="kind"))
     np.testing.assert_array_equal(*tables)
+
+
+def test_unpooling_sees_what_the_maxima_do():
+    """Its gradient reaches but one of the pixels."""
+
+    def there_and_back(x):
+        pooled, places = MaxPoolingWithIndices(2)(x)
+        return MaxUnpooling(2)([conv(3, padding="same")(pooled), places, x])
+
+    found = inspect(functional((44, 48, 1), conv(3), there_and_back)).iloc[-1]
+    steps = layers.MaxPooling2D(2), conv(3, padding="same"), layers.UpSampling2D(2)
+    expected = inspect(functional((44, 48, 1), conv(3), *steps)).iloc[-1]
+    columns = ["output", "field", "jump", "start"]
+    assert found[columns].tolist() == [(42, 46, 2), *expected[columns[1:]]]
+    assert found.field == 8
+
+
+def test_the_fields_of_segmenters():
+    """572 pixels make 388 cells; of 16 the fourth can see 188 of them, the last 204."""
+    table = inspect(unet.build(2, channels=1, filters=1, valid=True), 572)
+    last = table.iloc[-1]
+    assert (last.output, last.jump) == ((388, 388, 2), 1)
+    assert 188 <= last.field <= 204
+    for build in (fcn.build, segnet.build):
+        assert pd.notna(inspect(build(2), 64).field.iloc[-1])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ class BatchNormalization(layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         plain = len(inputs.shape) == 4 and self.axis in (-1, 3)
-        special = self.renorm or self.synchronized or mask is not None
+        double = keras.backend.standardize_dtype(inputs.dtype) == "float64"  # no kernel is
+        special = self.renorm or self.synchronized or mask is not None or double
         if keras.backend.backend() != "tensorflow" or not plain or special:
             return super().call(inputs, training=training, mask=mask)
         scale = self.gamma if self.scale else ops.ones_like(self.moving_mean)

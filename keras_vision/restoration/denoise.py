@@ -38,10 +38,10 @@ def denoise(model, photos):
 def check(model):
     """Raises ValueError unless the model maps pictures to pictures."""
     taken, made = model.input_shape, model.output_shape
-    if taken != made or len(taken) != 4:
+    if taken != made or taken[1:-1] != (None, None):
         raise ValueError(
-            f"expected a denoiser, such as denoiser.build(), that maps pictures (B, H, W, C) to "
-            f"pictures; got {model.name}, from {taken} to {made}"
+            "expected a denoiser, such as denoiser.build(), that maps pictures (B, H, W, C) of "
+            f"any size to pictures; got {model.name}, from {taken} to {made}"
         )
 
 

@@ -49,10 +49,10 @@ def segment(model, photos, short=None, probabilities=False):
 def check(model):
     """Raises ValueError unless the model is a segmenter of this room."""
     taken, made = model.input_shape, model.output_shape
-    if not isinstance(made, tuple) or len(made) != 4 or len(taken) != 4:
+    if not isinstance(made, tuple) or len(made) != 4 or taken[1:-1] != (None, None):
         raise ValueError(
-            "expected a segmenter, such as fcn.build(), that maps pictures (B, H, W, C) to "
-            f"logits (B, H, W, classes); got {model.name}, from {taken} to {made}"
+            "expected a segmenter, such as fcn.build(), that maps pictures (B, H, W, C) of any "
+            f"size to logits (B, H, W, classes); got {model.name}, from {taken} to {made}"
         )
 
 

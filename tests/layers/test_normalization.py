@@ -59,6 +59,14 @@ def test_equals_keras_in_bfloat16(training):
         np.testing.assert_allclose(a, b, rtol=1e-3)
 
 
+def test_double_precision_is_left_to_keras():
+    for a, b in zip(
+        *(step(layer, maps("float64"), True) for layer in pair("float64")), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == tf.float64
+
+
 @pytest.mark.parametrize("shape", [(5, 6), (2, 3, 4, 5, 6)])
 def test_other_ranks_are_left_to_keras(shape):
     for a, b in zip(

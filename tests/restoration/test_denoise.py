@@ -80,9 +80,10 @@ def test_from_a_shell(photo, tmp_path):
     assert psnr(found, photo) > psnr(noisy(photo, 25), photo) + 6
 
 
-def test_what_is_no_denoiser(photo):
-    inputs = keras.Input((None, None, 3))
-    model = keras.Model(inputs, keras.layers.Conv2D(4, 1)(inputs), name="four")
+@pytest.mark.parametrize(("size", "filters"), [(None, 4), (60, 3)])
+def test_what_is_no_denoiser(photo, size, filters):
+    inputs = keras.Input((size, size, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(filters, 1)(inputs), name="four")
     with pytest.raises(ValueError, match=r"expected a denoiser.*got four"):
         denoise(model, photo)
 

@@ -94,9 +94,12 @@ def test_what_is_no_photo(nearest_colour, photo):
         segment(nearest_colour(), photo)
 
 
-def test_what_is_no_segmenter(flag):
-    inputs = keras.Input((8, 8, 3))
-    model = keras.Model(inputs, keras.layers.Flatten()(inputs), name="flat")
+@pytest.mark.parametrize(
+    ("size", "layer"), [(None, keras.layers.GlobalMaxPooling2D()), (60, keras.layers.ReLU())]
+)
+def test_what_is_no_segmenter(flag, size, layer):
+    inputs = keras.Input((size, 90, 3))
+    model = keras.Model(inputs, layer(inputs), name="flat")
     with pytest.raises(ValueError, match=r"expected a segmenter.*got flat"):
         segment(model, flag[0])
 
