@@ -78,11 +78,14 @@ def probabilities_of(logits):
 
 
 def in_strips(logits, size, decode):
-    """Logits (h, w, C), resized to (H, W, C) as one row after the other is decoded."""
+    """Logits (h, w, C), resized to (H, W, C) as one strip of rows after the other is decoded."""
     (height, width), rows = size, max(1, STRIP // size[1])
-    wide = between(logits.swapaxes(0, 1), np.arange(width), width).swapaxes(0, 1)  # (h, W, C)
-    strips = (np.arange(top, min(top + rows, height)) for top in range(0, height, rows))
-    return np.concatenate([decode(between(wide, strip, height)) for strip in strips])
+
+    def strip(top):
+        narrow = between(logits, np.arange(top, min(top + rows, height)), height)
+        return decode(between(narrow.swapaxes(0, 1), np.arange(width), width).swapaxes(0, 1))
+
+    return np.concatenate([strip(top) for top in range(0, height, rows)])
 
 
 def between(maps, places, size):

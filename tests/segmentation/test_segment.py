@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -123,3 +126,28 @@ def test_evaluate_counts_all_but_void(nearest_colour, flag):
 def test_the_room_by_name():
     assert segmentation.segment is segment
     assert segmentation.evaluate is evaluate
+
+
+PANORAMA = """
+import keras_vision.quiet
+import resource
+import sys
+from keras_vision.segmentation import fcn, segment, unet
+
+seen_small = fcn.build(21, short=520)
+in_pieces = unet.build(21, filters=2)
+for model in (seen_small, in_pieces):
+    labels = segment(model, sys.argv[1])
+    assert labels.shape == (4096, 8192), labels.shape
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss has other units")
+def test_a_panorama_within_two_gigabytes(tmp_path):
+    path = tmp_path / "panorama.jpg"
+    Image.fromarray(samples.photos()["coffee"]).resize((8192, 4096)).save(path)
+    command = [sys.executable, "-c", PANORAMA, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) * 1024 < 2e9
