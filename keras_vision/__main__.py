@@ -24,6 +24,7 @@ VERBS = {
     "denoise": ("restoration.shell", "take the noise from photos"),
     "detect": ("detection.shell", "find objects and draw their boxes"),
     "inspect": ("classification.inspection", "tabulate what the layers of networks do"),
+    "search": ("metric_learning.shell", "find the photos of a folder that are most alike"),
     "segment": ("segmentation.shell", "say what each pixel of photos shows"),
 }
 

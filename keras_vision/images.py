@@ -9,12 +9,13 @@ import os
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from keras_vision import _reading, _writing
 from keras_vision._writing import FORMATS
 
-__all__ = ["FORMATS", "holds_several", "named", "read", "read_all", "reader", "save"]
+__all__ = ["FORMATS", "holds_several", "named", "read", "read_all", "reader", "save", "scaled"]
 
 
 def read(image):
@@ -53,6 +54,16 @@ def reader(image, place=""):
         return partial(_reading.read, image, place)
     rgb = _reading.read(image, place)
     return lambda: rgb
+
+
+def scaled(rgb, short):
+    """uint8 (H, W, 3) -> the same with this short side, without aliasing, as torchvision; where it
+    is None, as it is.
+    """
+    if short is None or min(rgb.shape[:2]) == short:
+        return rgb
+    height, width = (max(round(side * short / min(rgb.shape[:2])), 1) for side in rgb.shape[:2])
+    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def save(path, rgb, overwrite=False):

@@ -54,7 +54,9 @@ class BatchData:
     augment: `(raw, seed) -> raw` with a seed (2,) of its own for each picture of each epoch, to
         be used with `tf.image.stateless_random_*`; `augment.by` makes one of Keras' layers.
     shuffle: whether each pass has an order of its own, any of all orders of all rows. What the
-        rows stand for is read when its turn comes, so that nothing waits in memory.
+        rows stand for is read when its turn comes, so that nothing waits in memory. Or a function
+        that maps the seed (2,) of a pass to its order, numbers of rows, as many as the batches
+        have; such as `metric_learning.data.by_id` makes one.
     mix: `(batch, seed) -> batch`, an augmentation of whole batches of what `example` gives.
 
     Raises ValueError where there is not a single batch.
@@ -65,7 +67,7 @@ class BatchData:
     remainder: bool = False
     example: Callable = labelled
     augment: Callable | None = None
-    shuffle: bool = True
+    shuffle: bool | Callable = True
     mix: Callable | None = None
 
     def __post_init__(self):
@@ -104,7 +106,9 @@ class BatchData:
         def one_pass(number):
             key = tf.stack([tf.constant(seed, tf.int64), number])
             order = tf.range(len(self.dataset), dtype=tf.int64)
-            if self.shuffle:
+            if callable(self.shuffle):
+                order = self.shuffle(key)
+            elif self.shuffle:
                 order = tf.random.experimental.stateless_shuffle(order, key)
             first = tf.where(number == passes, tf.constant(steps, tf.int64), 0)
             order = order[first * self.batch_size : self.rows_of_a_pass]

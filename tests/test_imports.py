@@ -23,6 +23,7 @@ TASKS = {
     "classification": set(),
     "colorization": set(),
     "detection": {"classification"},
+    "metric_learning": {"classification"},
     "segmentation": {"classification"},
     "restoration": {"classification", "segmentation"},
 }

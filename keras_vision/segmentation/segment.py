@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 from PIL import Image
 
+from keras_vision import images
 from keras_vision.layers.seen import short_side
 from keras_vision.tiles import Tiled
 from keras_vision.verbs import answers, like
@@ -35,7 +36,7 @@ def segment(model, photos, short=None, probabilities=False):
 
     def prepare(rgb):
         own = rgb.shape[:2]
-        seen = scaled(rgb, short)
+        seen = images.scaled(rgb, short)
         return luminance(seen) if grey else seen, own
 
     def finish(own, outputs):
@@ -54,14 +55,6 @@ def check(model):
             "expected a segmenter, such as fcn.build(), that maps pictures (B, H, W, C) of any "
             f"size to logits (B, H, W, classes); got {model.name}, from {taken} to {made}"
         )
-
-
-def scaled(rgb, short):
-    """uint8 (H, W, 3) -> the same with this short side, without aliasing, as torchvision."""
-    if short is None or min(rgb.shape[:2]) == short:
-        return rgb
-    height, width = (max(round(side * short / min(rgb.shape[:2])), 1) for side in rgb.shape[:2])
-    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def luminance(rgb):

@@ -1,0 +1,66 @@
+"""`python -m keras_vision search`: see `keras_vision.__main__`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from keras_vision import images
+from keras_vision.classification import resnet
+from keras_vision.datasets import folder
+from keras_vision.metric_learning import Index, embed, embedder
+from keras_vision.weights import saved_model
+
+WRITES = False
+TAKES = "photo", "files of any kind"
+
+
+def arguments(parser):
+    among = "a folder of photos, with folders in it or not"
+    parser.add_argument("--among", type=Path, required=True, help=among)
+    weights = (
+        "a shipped name or a .keras file; by default what the small classifier of Tiny ImageNet "
+        "makes of photos before it names their classes"
+    )
+    parser.add_argument("--weights", help=weights)
+    parser.add_argument("--top", type=int, default=5, help="answers a photo (%(default)s)")
+
+
+def start(args):
+    model = chosen(args.weights)
+    names, vectors = gallery(model, args.among)
+    index = Index(vectors, names)
+
+    def answer(photo):
+        found = index.search(embed(model, photo), args.top)
+        return ", ".join(
+            f"{row.name} ({row.distance:.2f})"
+            for row in found[["name", "distance"]].itertuples(index=False)
+        )
+
+    return answer
+
+
+def chosen(weights):
+    if weights is None:
+        backbone = resnet.backbone(weights="tiny_imagenet")
+        return embedder.build(backbone, dim=None, short=resnet.SIDES["tiny_imagenet"])
+    return embedder.build(weights=weights) if weights in embedder.FORMS else saved_model(weights)
+
+
+def gallery(model, root):
+    """(names below root, vectors) of the photos in a folder; tells which cannot be read."""
+    names = []
+
+    def readable():
+        for name in folder.unlabelled(root, decode=False).columns["name"].numpy():
+            try:
+                rgb = images.read(root / name.decode())
+            except (OSError, ValueError) as error:
+                tqdm.write(f"keras_vision: {error}", file=sys.stderr)
+                continue
+            names.append(name.decode())
+            yield rgb
+
+    return names, np.array(list(embed(model, readable())))

@@ -1,0 +1,31 @@
+import pytest
+from PIL import Image
+
+from keras_vision.__main__ import main
+from keras_vision.datasets import samples
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name, photo in list(samples.photos().items())[:4]:
+        (tmp_path / "photos" / "inner").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo).save(tmp_path / "photos" / "inner" / f"{name}.jpg")
+    return tmp_path / "photos"
+
+
+def test_finds_the_photo_itself_first(photos, capsys):
+    name, photo = list(samples.photos().items())[2]
+    query = photos.parent / "query.png"
+    Image.fromarray(photo[:-9, 5:]).save(query)
+    (photos / "broken.jpg").write_bytes(b"no photo")
+    assert main(["search", str(query), "--among", str(photos), "--top", "2"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{query}: inner/{name}.jpg (0.")
+    assert printed.out.count("(") == 2
+    assert "broken.jpg" in printed.err
+
+
+def test_nothing_to_search_among(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "not one picture" in main(["search", "a.jpg", "--among", str(tmp_path / "empty")])
+    assert "not one picture" in main(["search", "a.jpg", "--among", str(tmp_path / "none")])
