@@ -14,8 +14,13 @@ import tensorflow as tf
 
 from keras_vision.rows import Rows
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")  # in upper case, too
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".pgm", ".ppm")  # in upper case, too
 PALETTE = "a BMP with a palette, which TensorFlow ignores: save it as PNG, or with 24 bits"
+PLAIN = "a PGM or PPM that is not binary (P5, P6), or has a broken header: save it as PNG"
+DEEP = "a PGM or PPM whose brightest is not 255, as 8 bits have it: save it as PNG. It is"
+GAP = r"(?:[\s\v]|#\C*?[\r\n])+"  # white space and comments, whose bytes may be no UTF-8
+# Kind, width, height and brightest, and one white space, behind which the pixels begin.
+HEADER = rf"^P([56]){GAP}0*([1-9]\d{{0,8}}){GAP}0*([1-9]\d{{0,8}}){GAP}0*([1-9]\d{{0,8}})[\s\v]"
 
 
 def rows(root, found, class_names):
@@ -57,11 +62,13 @@ def _file(root, row):
 
 
 def decoded(data):
-    """The bytes of a JPEG, PNG, BMP or GIF (its first frame) -> sRGB uint8 (H, W, 3)."""
+    """The bytes of a JPEG, PNG, BMP, GIF (its first frame), PGM or PPM -> sRGB uint8 (H, W, 3)."""
+    netpbm = tf.strings.regex_full_match(tf.strings.substr(data, 0, 2), "P[1-7]")
     kinds = [
         (tf.io.is_jpeg(data), partial(jpeg, data)),
         (_begins(data, b"\x89PNG\r\n\x1a\n"), partial(_png, data)),
         (_begins(data, b"BM"), partial(_bmp, data)),
+        (netpbm, partial(_pnm, data)),
     ]
     image = tf.case(kinds, default=partial(tf.io.decode_image, data, 3, expand_animations=False))
     return tf.ensure_shape(image, (None, None, 3))
@@ -95,9 +102,26 @@ def _bmp(data):
     return tf.io.decode_image(data, 3, expand_animations=False)
 
 
-def of_side(image, side):
+def _pnm(data):
+    """Netpbm's binary PGM and PPM of 8 bits, which TensorFlow does not know."""
+    pixels = tf.strings.regex_replace(data, HEADER, "", replace_global=False)
+    length = tf.strings.length(data) - tf.strings.length(pixels)
+    tf.debugging.assert_positive(length, PLAIN)
+    header = tf.strings.substr(data, 0, length)
+    fields = tf.strings.split(tf.strings.regex_replace(header, HEADER, r"\1 \2 \3 \4"))
+    kind, width, height, brightest = tf.unstack(tf.strings.to_number(fields, tf.int64), 4)
+    tf.debugging.Assert(brightest == 255, [DEEP, brightest])
+    channels = tf.where(kind == 5, tf.constant(1, tf.int64), 3)
+    there, needed = tf.strings.length(pixels), height * width * channels
+    whole = tf.cast(there, tf.int64) >= needed
+    tf.debugging.Assert(whole, ["a PGM or PPM cut short: bytes there, needed:", there, needed])
+    image = tf.io.decode_raw(tf.strings.substr(pixels, tf.zeros_like(needed), needed), tf.uint8)
+    return tf.broadcast_to(tf.reshape(image, (height, width, channels)), (height, width, 3))
+
+
+def of_side(image, side, channels=3):
     """The image, whose shape is now known; InvalidArgumentError unless it is side x side."""
-    shape = (side, side, 3)
+    shape = (side, side, channels)
     tf.debugging.assert_equal(tf.shape(image), shape, f"not {side}x{side} pixels")
     return tf.ensure_shape(image, shape)
 

@@ -17,6 +17,7 @@ splits = ("train", "val")
 COUNTS = {"train": 100_000, "val": 500}
 SMALLEST, LARGEST = 1 / 20, 1 / 4  # radius of a shape, in sides of the picture
 TOUCHING = 0.3  # how near shapes come: 1 lets them touch, at 0 the centre of one may be covered
+SPEED, SPIN = 1 / 40, 1 / 60  # the most a shape moves from frame to frame, in sides and in turns
 TINT = 0.6  # share of a shape's own colour; the rest is texture
 CELLS, REACH = 256, 1.1  # a side, of the table of shapes; and how far it goes, in radii
 
@@ -68,15 +69,54 @@ def load(split, size=256, count=None, most=8):
     return Rows({"number": number}, read, class_names)
 
 
+def clips(split, size=128, frames=8, count=None, most=4):
+    """`Rows` of one raw dict a clip, in which shapes move straight on and turn, each at its speed.
+
+        video       uint8 (frames, size, size, 3), sRGB
+        label_maps  int32 (frames, size, size), 0 behind the shapes, which are 1, 2 ... as in DAVIS
+
+    split, count: as for `load`; the clips start as the pictures of another world.
+    """
+    check_split(split, splits)
+    number = tf.range(COUNTS[split] if count is None else count)
+    world = len(splits) + splits.index(split)
+    read = partial(filmed, size=size, frames=frames, most=most, world=world)
+    return Rows({"number": number}, read, class_names)
+
+
+def filmed(row, size, frames, most, world):
+    """The raw dict of one clip."""
+    layout, look, course = tf.unstack(tf.random.split([world, row["number"]], 3))
+    shapes = placed(layout, most)
+    moves = tf.random.stateless_uniform((tf.shape(shapes["label"])[0], 3), course, -1, 1)
+
+    def frame(time):
+        center = shapes["center"] + time * SPEED * moves[:, :2]
+        angle = shapes["angle"] + time * SPIN * moves[:, 2]
+        image, owner = scene(look, {**shapes, "center": center, "angle": angle}, size)
+        return tf.cast(tf.round(image), tf.uint8), owner + 1
+
+    kinds = (tf.uint8, tf.int32)
+    video, owners = tf.map_fn(frame, tf.range(frames, dtype=tf.float32), fn_output_signature=kinds)
+    return {
+        "video": tf.ensure_shape(video, (frames, size, size, 3)),
+        "label_maps": tf.ensure_shape(owners, (frames, size, size)),
+    }
+
+
+def scene(look, shapes, size):
+    """(image float32 (S, S, 3), whose each pixel is (S, S), -1 where no shape's)."""
+    numbers = tf.range(tf.shape(shapes["label"])[0])
+    blank = texture(look, size, size, size), tf.fill((size, size), -1)
+    return tf.foldl(partial(painted, size, look), {"number": numbers, **shapes}, blank)
+
+
 def drawn(row, size, most, world):
     """The raw dict of one picture: painted on a photo, one shape over the other."""
     layout, look = tf.unstack(tf.random.split([world, row["number"]], 2))
     shapes = placed(layout, most)
-    numbers = tf.range(tf.shape(shapes["label"])[0])
-    blank = texture(look, size, size, size), tf.fill((size, size), -1)
-    paint = partial(painted, size, look)
-    image, owner = tf.foldl(paint, {"number": numbers, **shapes}, blank)
-    masks = owner == numbers[:, None, None]
+    image, owner = scene(look, shapes, size)
+    masks = owner == tf.range(tf.shape(shapes["label"])[0])[:, None, None]
     seen = tf.reduce_any(masks, (1, 2))
     masks = tf.boolean_mask(masks, seen)
     return {
