@@ -31,6 +31,7 @@ PACKAGES = (
     "torchvision",
     "keras-hub",
     "pycocotools",
+    "pytorch-metric-learning",
     "faster-coco-eval",
     "scikit-learn",
     "numpy",

@@ -241,7 +241,8 @@ def squares(vectors):
 def distances(vectors):
     """Their roots, whose gradient is 0 where they are."""
     square = squares(vectors)
-    return ops.where(square > 0, ops.sqrt(ops.where(square > 0, square, 1.0)), 0.0)
+    equal = square == 0  # and not NaN, which has to show
+    return ops.where(equal, 0.0, ops.sqrt(ops.where(equal, 1.0, square)))
 
 
 def mean(values, valid):

@@ -81,6 +81,7 @@ def test_unpools_as_torch(golden, name):
     np.testing.assert_array_equal(tape.gradient(found, values, pushed), gradient)
 
 
+@pytest.mark.slow
 def test_the_same_under_jax(golden, tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", JAX, GOLDEN, tmp_path / "jax.npz", *UNDER_JAX]

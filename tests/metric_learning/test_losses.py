@@ -284,6 +284,13 @@ def test_all_embeddings_equal_have_a_finite_gradient(loss, vector):
     assert np.isfinite(gradient).all()
 
 
+@every
+def test_nan_shows(loss):
+    z = vectors()
+    z[2, 1] = np.nan
+    assert np.isnan(loss(IDS, z))
+
+
 @pytest.mark.parametrize("loss", [NTXent(), MarginLoss(), TripletLoss(mining="distance_weighted")])
 def test_those_of_unit_vectors_make_them(loss):
     z = vectors()

@@ -127,6 +127,7 @@ def test_compiled_by_xla(maps):
     assert history["mean_iou"] == [pytest.approx(figures(*maps)["mean_iou"], rel=1e-6)]
 
 
+@pytest.mark.slow
 def test_the_same_under_jax(maps, tmp_path):
     np.savez(tmp_path / "given.npz", labels=maps[0], logits=logits_of(maps[1]))
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}

@@ -1,0 +1,107 @@
+"""Learns of pictures without their labels; run again, it goes on where it was.
+
+python scripts/train_simclr.py CIFAR-10-images/ --out runs/simclr
+python scripts/train_simclr.py CIFAR-10-images/ --method simsiam --out runs/simsiam
+python scripts/train_simclr.py CIFAR-10-images/ --method collapse --out runs/collapse
+
+At the end a linear probe says how much of the classes can be read off the vectors: those of the
+network, and those of the same network as it was before.
+"""
+
+import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from keras import Model
+
+from keras_vision.classification import resnet
+from keras_vision.classification.probe import probe
+from keras_vision.datasets import cifar10
+from keras_vision.metric_learning import NTXent, embed, embedder, simclr, simsiam, views
+from keras_vision.optimizers import Muon, warmup_cosine
+from keras_vision.training import BatchData, Evaluator, TrainConfig, launch
+
+METHODS = {
+    "simclr": (simclr.build, partial(NTXent, 0.2)),
+    "simsiam": (simsiam.build, simsiam.Invariance),
+    "collapse": (
+        partial(simsiam.build, predictor=False),
+        partial(simsiam.Invariance, stop_gradient=False),
+    ),
+}
+
+
+def compiled(method, width, rate, steps):
+    build, loss = METHODS[method]
+    model = build(resnet.backbone(18, small=True, width=width))
+    ends = ["^conv1/", "projection", "predictor"]
+    optimizer = Muon(
+        warmup_cosine(rate, steps), weight_decay=0.01, adam_weight_decay=0.01, exclude_layers=ends
+    )
+    model.compile(optimizer, loss())
+    return model
+
+
+def spread(model, photos):
+    """{"spread"}: how far vectors are from their mean, 1 at the most, 0 once all are equal."""
+    found = model.predict(photos, batch_size=256, verbose=0).reshape(len(photos), -1)
+    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+    return {"spread": float(np.linalg.norm(found - found.mean(0), axis=1).mean())}
+
+
+def probed(model, train, test):
+    """The linear probe of what lies below the head."""
+    below = Model(model.input, {"c5": model.get_layer("pooled").input})
+    vectors = partial(embed, embedder.build(below, dim=None))
+    (photos, labels), (test_photos, test_labels) = train, test
+    return probe(vectors(photos), labels, vectors(test_photos), test_labels)
+
+
+def arrays(rows):
+    raws = list(rows.as_numpy_iterator())
+    return tuple(np.stack([raw[name] for raw in raws]) for name in ("image", "label"))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("root", type=Path, help="of CIFAR-10, in any of its layouts")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--method", choices=METHODS, default="simclr")
+    parser.add_argument("--width", type=float, default=0.25, help="of a ResNet-18")
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
+    parser.add_argument("--precision", default="mixed_bfloat16")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    train = cifar10.load("train", args.root)
+    given = arrays(train), arrays(cifar10.load("test", args.root))
+    flow = BatchData(
+        train, args.batch_size, mix=partial(views.two, view=views.simclr(0.5, window=None))
+    )
+    form = (args.method, args.width, args.rate, args.steps)
+    before = probed(compiled(*form), *given)
+    model = launch(
+        TrainConfig(
+            model=partial(compiled, *form),
+            dataflow=flow,
+            steps_per_epoch=args.steps // args.epochs,
+            max_epoch=args.epochs,
+            callbacks=[Evaluator(partial(spread, photos=given[1][0][::10]))],
+            log_dir=args.out,
+            seed=args.seed,
+            precision=args.precision,
+        )
+    )
+    print(f"linear probe: {probed(model, *given):.3f}, untrained {before:.3f}")
+
+
+if __name__ == "__main__":
+    main()
