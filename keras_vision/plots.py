@@ -215,6 +215,26 @@ def colour_plane(points, colours, sizes):
     return figure
 
 
+def points(places, labels, names=None):
+    """Dots at places (N, 2) of a plane, a colour for each of the labels (N,), which a key names.
+
+    names: {label: name} or a list; by default the labels themselves.
+    """
+    places, labels = np.asarray(places), np.asarray(labels)
+    figure = Figure(figsize=(5, 4), dpi=150, layout="constrained")
+    axis = figure.subplots()
+    for number, label in enumerate(np.unique(labels)):
+        here = places[labels == label]
+        name = label if names is None else names[label]
+        axis.scatter(
+            *here.T, s=14, color=COLOURS[number % len(COLOURS)], alpha=0.8, lw=0, label=name
+        )
+    axis.set(xticks=[], yticks=[], aspect="equal")
+    axis.spines[:].set_color("0.8")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    return figure
+
+
 def pixels(figure):
     """A figure as uint8 (H, W, 3), for `PictureWriter`."""
     canvas = FigureCanvasAgg(figure)

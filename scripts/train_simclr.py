@@ -14,8 +14,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
-from keras import Model
 
 from keras_vision.classification import resnet
 from keras_vision.classification.probe import probe
@@ -54,7 +54,7 @@ def spread(model, photos):
 
 def probed(model, train, test):
     """The linear probe of what lies below the head."""
-    below = Model(model.input, {"c5": model.get_layer("pooled").input})
+    below = keras.Model(model.input, {"c5": model.get_layer("pooled").input})
     vectors = partial(embed, embedder.build(below, dim=None))
     (photos, labels), (test_photos, test_labels) = train, test
     return probe(vectors(photos), labels, vectors(test_photos), test_labels)
@@ -87,6 +87,7 @@ def main():
         train, args.batch_size, mix=partial(views.two, view=views.simclr(0.5, window=None))
     )
     form = (args.method, args.width, args.rate, args.steps)
+    keras.utils.set_random_seed(args.seed)  # as launch does
     before = probed(compiled(*form), *given)
     model = launch(
         TrainConfig(

@@ -11,11 +11,13 @@ def probe(features, labels, test_features, test_labels, epochs=50):
     """The share of test pictures whose class is found, by a layer that is trained on the others.
 
     features: of the photos, such as `embed` makes them, (N, D) and (M, D); each of the D numbers
-        is brought to mean 0 and deviation 1, as it has on the first.
+        is brought to mean 0 and deviation 1, as it has on the first; where it does not change
+        there, it is left out.
     labels: their classes, 0, 1, 2 ... (N,) and (M,)
     """
-    mean, deviation = features.mean(0), features.std(0)
-    train, test = ((x - mean) / np.maximum(deviation, 1e-6) for x in (features, test_features))
+    mean, deviation = (of(features, 0, dtype="float64") for of in (np.mean, np.std))
+    deviation = np.where(deviation > 1e-6, deviation, np.inf)
+    train, test = ((x - mean) / deviation for x in (features, test_features))
     inputs = Input((features.shape[1],))
     classes = int(max(np.max(labels), np.max(test_labels))) + 1
     model = keras.Model(inputs, layers.Dense(classes, kernel_initializer="zeros")(inputs))

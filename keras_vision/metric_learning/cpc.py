@@ -59,6 +59,8 @@ def info_nce(queries, keys):
 class Predictive(keras.losses.Loss):
     """`info_nce` of predictions (B, G, G', 1 + steps, D) with what stands there, and with all
     cells of the batch that could; the mean over steps. What is called y_true is not looked at.
+
+    Raises ValueError where pictures are too low for the last step to find a row.
     """
 
     def __init__(self, name="predictive", **kwargs):
@@ -66,8 +68,14 @@ class Predictive(keras.losses.Loss):
 
     def call(self, _, cells):
         z, dim = cells[:, :, :, 0], cells.shape[-1]
+        steps, height = cells.shape[3] - 1, cells.shape[1]
+        if height is not None and height < GAP + steps:
+            raise ValueError(
+                f"{steps} steps look {GAP + steps - 1} rows down, and the pictures have {height}: "
+                f"use pictures of {8 * (GAP + steps + 1)} or more pixels, or fewer steps"
+            )
         losses = []
-        for step in range(1, cells.shape[3]):
+        for step in range(1, steps + 1):
             rows = GAP + step - 1
             queries = ops.reshape(cells[:, :-rows, :, step], (-1, dim))
             keys = ops.reshape(z[:, rows:], (-1, dim))

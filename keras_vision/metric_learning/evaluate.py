@@ -1,4 +1,4 @@
-"""How well a network embeds a dataset, for `training.Evaluator`: (model, rows) -> {name: figure}."""
+"""How well a network embeds a dataset: (model, rows) -> {name: figure}, for an Evaluator."""
 
 import numpy as np
 

@@ -13,6 +13,7 @@ from keras_vision.metric_learning.losses import FAR, mean
 
 MAPS = "c3", "c4", "c5"
 BLOCK = 2**22  # distances at a time
+VOID = 255  # in label maps: what is neither learned nor measured
 
 
 def build(backbone=None, dim=32):
@@ -40,12 +41,13 @@ class Places(layers.Layer):
 
     def call(self, x):
         batch, height, width, _ = ops.shape(x)
+        # In float32: bfloat16 would give neighbours the same place.
         rows, columns = (
-            (ops.cast(ops.arange(side), x.dtype) + 0.5) * 2 / ops.cast(side, x.dtype) - 1
+            (ops.cast(ops.arange(side), "float32") + 0.5) * 2 / ops.cast(side, "float32") - 1
             for side in (height, width)
         )
         rows, columns = ops.meshgrid(rows, columns, indexing="ij")
-        places = ops.stack([rows, columns], axis=-1)
+        places = ops.cast(ops.stack([rows, columns], axis=-1), x.dtype)
         return ops.broadcast_to(places[None], (batch, height, width, 2))
 
     def compute_output_shape(self, shape):
@@ -58,6 +60,7 @@ class PixelTriplets(keras.losses.Loss):
     the same clip: the nearest of the same object, and the nearest that is another's (eq. 4).
 
     Called (label maps (2B, H, W), vectors (2B, h, w, D)), whose neighbours are frames of a clip.
+    Void, 255, costs nothing.
 
     every: only each such row and column counts, so that memory lasts.
     """
@@ -68,15 +71,18 @@ class PixelTriplets(keras.losses.Loss):
 
     def call(self, labels, vectors):
         pairs, dim = ops.shape(vectors)[0] // 2, vectors.shape[-1]
-        down = labels.shape[1] // vectors.shape[1] * self.every
-        ids = ops.reshape(labels[:, ::down, ::down], (pairs, 2, -1))
+        sides = zip(ops.shape(labels)[1:3], ops.shape(vectors)[1:3], strict=True)
+        # Rounded up, as strides do with odd sides.
+        down, right = (-(-fine // coarse) * self.every for fine, coarse in sides)
+        ids = ops.reshape(labels[:, ::down, ::right], (pairs, 2, -1))
         z = ops.reshape(vectors[:, :: self.every, :: self.every], (pairs, 2, -1, dim))
         d = 2 - 2 * ops.matmul(z[:, 0], ops.transpose(z[:, 1], (0, 2, 1)))  # of unit vectors
         same = ids[:, 0, :, None] == ids[:, 1, None]
+        known = (ids[:, 0, :, None] != VOID) & (ids[:, 1, None] != VOID)
         costs = []
         for axis in (1, 2):  # each frame's pixels ask the other's
-            near = ops.min(ops.where(same, d, FAR), axis=axis)
-            far = ops.min(ops.where(same, FAR, d), axis=axis)
+            near = ops.min(ops.where(known & same, d, FAR), axis=axis)
+            far = ops.min(ops.where(known & ops.logical_not(same), d, FAR), axis=axis)
             valid = (near < FAR / 2) & (far < FAR / 2)
             costs.append(mean(ops.relu(self.margin + near - far), valid))
         return (costs[0] + costs[1]) / 2
@@ -89,15 +95,16 @@ def track(model, frames, labels, neighbours=5):
     """Label maps of all frames, int32 (T, H, W), of the first one's.
 
     model: of this module's `build`. frames: (T, H, W, 3) in 0..255. labels: of the first frame,
-        (H, W), 0 behind the objects, which are 1, 2 ...
+        (H, W), 0 behind the objects, which are 1, 2 ... Void, 255, counts as 0.
     neighbours: pixels of the first frame that are asked for each pixel; they vote.
     """
     frames, labels = np.asarray(frames), np.asarray(labels)
-    if frames.ndim != 4 or labels.shape != frames.shape[1:3]:
+    if frames.ndim != 4 or not len(frames) or labels.shape != frames.shape[1:3]:
         raise ValueError(
             "expected frames (T, H, W, 3) and the first one's labels (H, W); got "
             f"{frames.shape} and {labels.shape}"
         )
+    labels = np.where(labels == VOID, 0, labels).astype("int32")
     objects = int(labels.max()) + 1
     first = model.predict_on_batch(frames[:1].astype("float32"))[0]
     height, width, dim = first.shape
@@ -105,7 +112,7 @@ def track(model, frames, labels, neighbours=5):
     shares = np.eye(objects, dtype="float32")[labels]
     votes = np.asarray(ops.image.resize(shares[None], (height, width), antialias=True))[0]
     known, votes = first.reshape(-1, dim), votes.reshape(-1, objects)
-    found = [labels.astype("int32")]
+    found = [labels]
     for frame in frames[1:]:
         z = model.predict_on_batch(frame[None].astype("float32"))[0].reshape(-1, dim)
         chosen = np.concatenate(
@@ -123,18 +130,22 @@ def in_blocks(rows, columns):
 
 def elected(z, known, votes, neighbours):
     """The mean vote of the nearest: vectors (N, D) -> (N, objects)."""
-    nearest = np.argpartition(-z @ known.T, neighbours, axis=1)[:, :neighbours]
+    neighbours = min(neighbours, len(known))
+    nearest = np.argpartition(-z @ known.T, neighbours - 1, axis=1)[:, :neighbours]
     return votes[nearest].mean(1)
 
 
 def jaccard(label_maps, found):
-    """DAVIS' J: intersection over union of each object and frame after the first, the mean.
+    """DAVIS' J: intersection over union of each object of the first frame, in each frame after it,
+    the mean; NaN where there is none.
 
     Both are (T, H, W). An object that is neither there nor found in a frame counts as 1 there.
+    What is void, 255, in the label maps is not looked at.
     """
     values = []
-    for number in range(1, int(label_maps[0].max()) + 1):
+    for number in np.setdiff1d(label_maps[0], (0, VOID)):
         there, told = label_maps[1:] == number, found[1:] == number
+        told = told & (label_maps[1:] != VOID)
         union = (there | told).sum((1, 2))
         values.append(np.where(union, (there & told).sum((1, 2)) / np.maximum(union, 1), 1.0))
-    return float(np.mean(values)) if values else float("nan")
+    return float(np.mean(values)) if np.size(values) else float("nan")

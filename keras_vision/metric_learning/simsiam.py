@@ -18,13 +18,11 @@ def build(backbone, dim=128, predictor=True):
     predictor: False leaves out what predicts; then both are the same.
     """
     x = layers.GlobalAveragePooling2D(name="pooled")(backbone.output["c5"])
-    z = layers.Reshape((1, dim))(projection(x, x.shape[-1], dim))
-    p = z
-    if predictor:
-        p = layers.Reshape((1, dim))(
-            projection(layers.Flatten()(z), max(dim // 4, 1), dim, "predictor")
-        )
-    return Model(backbone.input, layers.Concatenate(axis=1)([p, z]), name="simsiam")
+    z = projection(x, x.shape[-1], dim)
+    p = projection(z, max(dim // 4, 1), dim, "predictor") if predictor else z
+    pair = [layers.Reshape((1, dim), dtype="float32")(vectors) for vectors in (p, z)]
+    both = layers.Concatenate(axis=1, dtype="float32")(pair)
+    return Model(backbone.input, both, name="simsiam")
 
 
 @keras.saving.register_keras_serializable("keras_vision")

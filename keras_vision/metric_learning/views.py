@@ -1,7 +1,7 @@
 """Views of a picture that shall be alike: the augmentations of SimCLR (Chen et al. 2020, fig. 4).
 
 A step is a function (images (B, H, W, 3) in 0..255, seed (2,)) -> images float32 of the same
-shape, and treats each picture on its own. `jitter`, `cutout`, `blur` make steps of Keras' layers.
+shape, and treats each picture on its own. `jitter`, `cutout` and `blur` make such steps.
 """
 
 import math
@@ -31,16 +31,39 @@ def uniform(images, seed, draw, low=0.0, high=1.0):
     return keras.random.uniform(shape, low, high, seed=GivenSeed(seed + draw))
 
 
-def crop(images, seed, area=(0.2, 1.0), ratio=(3 / 4, 4 / 3)):
-    """A part with this share of the area, stretched to the whole (Szegedy et al. 2015)."""
-    _, height, width, _ = ops.shape(images)
+def own(seed, number):
+    """A seed (2,) for each part of a step. Sums would not do: parts have parts again, and those of
+    one would draw what those of another do.
+    """
+    given = GivenSeed(seed)
+    given.draws = number
+    return given.next()
+
+
+def part(images, seed, area, ratio):
+    """A rectangle of each picture, with this share of its area: the left and upper edge, width
+    and height, in those of the picture, (B, 1, 1, 1) each.
+
+    ratio: of width and height, where the picture's is 1; as far as such a part fits.
+    """
     share = uniform(images, seed, 0, *area)
     shape = ops.exp(uniform(images, seed, 1, *map(math.log, ratio)))
-    wide, high = (ops.minimum(ops.sqrt(share * by), 1.0) for by in (shape, 1 / shape))
-    left = uniform(images, seed, 2) * (1 - wide) * width
-    top = uniform(images, seed, 3) * (1 - high) * height
+    shape = ops.clip(shape, share, 1 / share)
+    wide, high = ops.sqrt(share * shape), ops.sqrt(share / shape)
+    return uniform(images, seed, 2) * (1 - wide), uniform(images, seed, 3) * (1 - high), wide, high
+
+
+def sides(images):
+    """(height, width), as float32."""
+    return (ops.cast(side, "float32") for side in ops.shape(images)[1:3])
+
+
+def crop(images, seed, area=(0.2, 1.0), ratio=(3 / 4, 4 / 3)):
+    """A part with this share of the area, stretched to the whole (Szegedy et al. 2015)."""
+    left, top, wide, high = part(images, seed, area, ratio)
+    height, width = sides(images)
     # Pixel i has its centre at i + 1/2.
-    left, top = left + wide / 2 - 0.5, top + high / 2 - 0.5
+    left, top = left * width + wide / 2 - 0.5, top * height + high / 2 - 0.5
     rows = [wide, 0 * wide, left, 0 * wide, high, top, 0 * wide, 0 * wide]
     transforms = ops.reshape(ops.concatenate(rows, axis=-1), (-1, 8))
     return ops.image.affine_transform(ops.cast(images, "float32"), transforms, fill_mode="nearest")
@@ -60,9 +83,11 @@ def jitter(strength=1.0):
     the circle, and brightness by up to 0.4 of white, all times the strength.
     """
     share = 0.8 * strength
-    # Keras multiplies the saturation by s / (1 - s).
+    # Keras multiplies the saturation by s / (1 - s), takes one number for the contrast as the way
+    # up alone, and turns the hue by half of what it is told.
     saturation = (1 - share) / (2 - share), (1 + share) / (2 + share)
-    return by(layers.RandomColorJitter((0, 255), share / 2, share, saturation, 0.2 * strength))
+    contrast, hue = (share, share), 0.4 * strength
+    return by(layers.RandomColorJitter((0, 255), share / 2, contrast, saturation, hue))
 
 
 def rotate(images, seed):
@@ -77,7 +102,16 @@ def rotate(images, seed):
 
 def cutout(area=(0.1, 0.3)):
     """A rectangle with this share of the picture becomes grey."""
-    return by(layers.RandomErasing(1.0, area, fill_value=128))
+
+    def step(images, seed):
+        left, top, wide, high = part(images, seed, area, (1 / 2, 2))
+        height, width = sides(images)
+        x = ((ops.arange(width) + 0.5) / width)[None, None, :, None]
+        y = ((ops.arange(height) + 0.5) / height)[None, :, None, None]
+        inside = (left <= x) & (x < left + wide) & (top <= y) & (y < top + high)
+        return ops.where(inside, 128.0, ops.cast(images, "float32"))
+
+    return step
 
 
 def noise(images, seed, deviation=30.0):
@@ -86,13 +120,27 @@ def noise(images, seed, deviation=30.0):
     return ops.clip(ops.cast(images, "float32") + grains, 0, 255)
 
 
-def blur(window=9):
-    """By a Gaussian that is cut off at a window of so many pixels a side."""
-    return by(layers.RandomGaussianBlur(1.0, window, (0.1, 2.0)))
+def blur(window=9, deviation=(0.1, 2.0)):
+    """By a Gaussian that is cut off at a window of so many pixels a side; edges are mirrored."""
+    reach = window // 2
+
+    # Keras' layer draws one deviation for a whole batch, and blurs black in from the edges.
+    def step(images, seed):
+        scale = uniform(images, seed, 0, *deviation)
+        weights = [ops.exp(-((far / scale) ** 2) / 2) for far in range(-reach, reach + 1)]
+        images = ops.cast(images, "float32")
+        for _ in ("rows", "columns"):
+            side = ops.shape(images)[1]
+            padded = ops.pad(images, [(0, 0), (reach, reach), (0, 0), (0, 0)], mode="symmetric")
+            shifted = (weight * padded[:, i : i + side] for i, weight in enumerate(weights))
+            images = ops.transpose(sum(shifted) / sum(weights), (0, 2, 1, 3))
+        return images
+
+    return step
 
 
 def sobel(images, seed):
-    """How steep each channel is, at the edges 255."""
+    """How steep each channel is, 255 at the most."""
     edges = ops.image.sobel_edges(ops.cast(images, "float32"))
     return ops.clip(ops.sqrt(ops.sum(edges**2, axis=-1)) / 4, 0, 255)
 
@@ -105,7 +153,7 @@ def sometimes(images, changed, seed, chance):
 
 def at_times(step, chance):
     """The step, of each picture with this chance."""
-    return lambda images, seed: sometimes(images, step(images, seed), seed, chance)
+    return lambda images, seed: sometimes(images, step(images, own(seed, 0)), seed, chance)
 
 
 def in_turn(*steps):
@@ -114,7 +162,7 @@ def in_turn(*steps):
     def view(images, seed):
         images = ops.cast(images, "float32")
         for number, step in enumerate(steps):
-            images = step(images, seed + 101 * number)
+            images = step(images, own(seed, number))
         return images
 
     return view
@@ -137,7 +185,8 @@ def panels():
 
 
 def simclr(strength=1.0, window=9):
-    """The policy of the paper (appendix A): crop, flip, jitter, drop of colour, and blur.
+    """The policy of the paper (appendix A): crop, flip, jitter, drop of colour, and blur. Crops
+    keep a fifth of the picture at least, where the paper's keep 0.08.
 
     strength: of the jitter, 0.5 for CIFAR. window: of the blur, in pixels, a tenth of the
         picture's side; None, for CIFAR, is no blur.
@@ -152,5 +201,5 @@ def two(batch, seed, view):
     """
     images, _ = batch
     count = ops.shape(images)[0]
-    views = [ops.cast(view(images, seed + 7 * number), "float32") for number in (0, 1)]
+    views = [ops.cast(view(images, own(seed, number)), "float32") for number in (0, 1)]
     return ops.concatenate(views), ops.tile(ops.arange(count), 2)

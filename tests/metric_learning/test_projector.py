@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from PIL import Image
+from tensorboard.plugins.projector import projector_config_pb2
+
+from keras_vision.metric_learning import projector
+
+RNG = np.random.default_rng(0)
+
+
+def test_tensorboard_reads_it(tmp_path):
+    vectors = RNG.normal(size=(5, 3))
+    pictures = np.arange(5, dtype="uint8")[:, None, None, None] * np.ones((1, 40, 50, 3), "uint8")
+    projector.write(tmp_path / "run", vectors, ["a\tb", *"cdef"], pictures)
+    text = (tmp_path / "run" / "projector_config.pbtxt").read_text()
+    (entry,) = text_format.Parse(text, projector_config_pb2.ProjectorConfig()).embeddings
+    found = np.loadtxt(tmp_path / "run" / entry.tensor_path)
+    np.testing.assert_allclose(found, vectors, rtol=1e-5)
+    names = (tmp_path / "run" / entry.metadata_path).read_text().splitlines()
+    assert names == ["a b", *"cdef"]
+    sprite = np.asarray(Image.open(tmp_path / "run" / entry.sprite.image_path))
+    height, width = entry.sprite.single_image_dim
+    assert sprite.shape == (3 * height, 3 * width, 3)
+    for number in range(5):
+        row, column = divmod(number, 3)
+        assert (sprite[row * height : (row + 1) * height, column * width][:, 0] == number).all()
+
+
+def test_nothing_is_overwritten(tmp_path):
+    projector.write(tmp_path, RNG.normal(size=(2, 3)), "ab")
+    assert not (tmp_path / "sprite.png").exists()
+    before = (tmp_path / "vectors.tsv").read_text()
+    with pytest.raises(FileExistsError, match=r"vectors\.tsv"):
+        projector.write(tmp_path, RNG.normal(size=(2, 3)), "ab")
+    assert (tmp_path / "vectors.tsv").read_text() == before
+    projector.write(tmp_path, RNG.normal(size=(2, 3)), "ab", overwrite=True)
+    assert (tmp_path / "vectors.tsv").read_text() != before
+
+
+@pytest.mark.parametrize(
+    ("vectors", "names", "pictures"),
+    [(np.zeros(3), "abc", None), (np.zeros((3, 2)), "ab", None), (np.zeros((1, 2)), "a", [])],
+)
+def test_what_does_not_fit(vectors, names, pictures, tmp_path):
+    with pytest.raises(ValueError, match=r"expected vectors \(N, D\) and N names"):
+        projector.write(tmp_path, vectors, names, pictures)
