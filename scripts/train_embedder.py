@@ -17,7 +17,7 @@ from keras_vision import images
 from keras_vision.classification import resnet
 from keras_vision.datasets import folder, omniglot
 from keras_vision.metric_learning import data, embedder, losses, metrics
-from keras_vision.metric_learning.embed import embed
+from keras_vision.metric_learning.evaluate import retrieval, vectors_of, verification
 from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.rows import Rows
 from keras_vision.training import Evaluator, TrainConfig, launch
@@ -54,7 +54,8 @@ def held(rows, short):
 
 
 def compiled(width, dim, short, rate, steps, loss):
-    model = embedder.build(resnet.backbone(18, small=True, width=width), dim, short=short)
+    backbone = resnet.backbone(18, small=True, width=width)
+    model = embedder.build(backbone, dim, short=short, at="c4")
     ends = ["^conv1/", "embedding"]
     model.compile(
         Muon(
@@ -70,13 +71,9 @@ def compiled(width, dim, short, rate, steps, loss):
 
 def scores(model, rows, dataset):
     """{name: number} of pictures of ids that were never seen."""
-    ids = np.asarray(rows.columns["label"])
-    vectors = embed(model, rows.columns["image"].numpy())
     if dataset == "orl":
-        numbers = np.triu_indices(len(ids), 1)
-        away = np.linalg.norm(vectors[numbers[0]] - vectors[numbers[1]], axis=1)
-        rate, _ = metrics.equal_error_rate(ids[numbers[0]] == ids[numbers[1]], away)
-        return {"equal_error_rate": rate, "recall_at_1": metrics.recall_at(vectors, ids)}
+        return {**verification(model, rows), **retrieval(model, rows)}
+    vectors, ids = vectors_of(model, rows)
     alphabets = np.asarray(rows.columns["alphabet"])
     return {
         "one_shot": metrics.one_shot(vectors, ids)[0],

@@ -28,6 +28,7 @@ from keras_vision.datasets import mnist, omniglot
 from keras_vision.layers import normalization
 from keras_vision.metric_learning import (
     ContrastiveLoss,
+    Index,
     NTXent,
     TripletLoss,
     embedder,

@@ -7,30 +7,32 @@ from keras_vision.classification import resnet
 from keras_vision.layers import SeenAt
 
 SHIPPED = {}
-FORMS = {}  # of shipped weights: (arguments of `resnet.backbone`, `dim`, `short`)
+FORMS = {}  # of shipped weights: (arguments of `resnet.backbone`, `dim`, `short`, `at`)
 
 
-def build(backbone=None, dim=128, weights=None, short=None):
+def build(backbone=None, dim=128, weights=None, short=None, at="c5"):
     """Maps photos (B, H, W, 3), sRGB in 0..255 and of any size, to unit vectors (B, dim).
 
-    backbone: a model of photos -> {..., "c5": maps}, such as `classification.resnet.backbone(18)`.
+    backbone: a model of photos -> {"c5": maps, ...}, such as `classification.resnet.backbone(18)`.
     dim: of the vectors. None leaves out the layer that is learned, and they are the backbone's
         own, the means of c5 at length 1.
     weights: None; or a path: `.keras` or `.weights.h5`.
     short: the short side, in pixels, of photos as `embed` shows them to it; None is their own.
+    at: which of the backbone's maps; what comes after them is left out.
 
     Raises ValueError where neither weights nor a backbone are given, or they do not fit, and
     OSError where weights are not found.
     """
     path = weights and files.find(weights, SHIPPED)
     if weights in FORMS:
-        form, dim, short = FORMS[weights]
+        form, dim, short, at = FORMS[weights]
         backbone = resnet.backbone(**form)
     if backbone is None:
         raise ValueError(
             "expected a backbone, such as classification.resnet.backbone(18), or weights"
         )
-    x = backbone(SeenAt(short)(backbone.input))["c5"]
+    maps = Model(backbone.input, backbone.output[at], name=f"{backbone.name}_to_{at}")
+    x = maps(SeenAt(short)(backbone.input))
     x = layers.GlobalAveragePooling2D(dtype="float32", name="pooled")(x)
     if dim:
         x = layers.Dense(dim, dtype="float32", name="embedding")(x)
