@@ -29,7 +29,8 @@ def compiled(rate, steps):
 
 def of_two_frames(raw):
     """The first frame of a clip and the last, (2, S, S, 3), with their label maps."""
-    return raw["video"][:: len(raw["video"]) - 1], raw["label_maps"][:: len(raw["label_maps"]) - 1]
+    last = raw["video"].shape[0] - 1
+    return raw["video"][::last], raw["label_maps"][::last]
 
 
 def one_after_the_other(batch, seed):
