@@ -15,7 +15,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 # TensorFlow comes by an extra of the user's choice; the others only where they are there.
-OPTIONAL = {"tensorflow", "torch", "jax", "IPython", "faster_coco_eval", "keras_cv", "scipy"}
+OPTIONAL = {
+    "tensorflow", "torch", "jax", "IPython", "faster_coco_eval", "faiss", "keras_cv", "scipy",
+    "sklearn",
+}  # fmt: skip
 DISTRIBUTIONS = {"PIL": "pillow"}  # where they are named unlike the module
 
 

@@ -77,12 +77,12 @@ class PixelTriplets(keras.losses.Loss):
         ids = ops.reshape(labels[:, ::down, ::right], (pairs, 2, -1))
         z = ops.reshape(vectors[:, :: self.every, :: self.every], (pairs, 2, -1, dim))
         d = 2 - 2 * ops.matmul(z[:, 0], ops.transpose(z[:, 1], (0, 2, 1)))  # of unit vectors
-        same = ids[:, 0, :, None] == ids[:, 1, None]
-        known = (ids[:, 0, :, None] != VOID) & (ids[:, 1, None] != VOID)
+        first, second = ids[:, 0, :, None], ids[:, 1, None]
+        same, other = first == second, (first != second) & (first != VOID) & (second != VOID)
         costs = []
         for axis in (1, 2):  # each frame's pixels ask the other's
-            near = ops.min(ops.where(known & same, d, FAR), axis=axis)
-            far = ops.min(ops.where(known & ops.logical_not(same), d, FAR), axis=axis)
+            near = ops.min(ops.where(same, d, FAR), axis=axis)
+            far = ops.min(ops.where(other, d, FAR), axis=axis)
             valid = (near < FAR / 2) & (far < FAR / 2)
             costs.append(mean(ops.relu(self.margin + near - far), valid))
         return (costs[0] + costs[1]) / 2

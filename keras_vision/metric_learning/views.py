@@ -16,6 +16,8 @@ from keras_vision.augment import GivenSeed
 
 def by(layer):
     """The step of one of Keras' layers."""
+    for part in layer._flatten_layers():
+        part.dtype_policy = "float32"  # whatever networks compute in: bfloat16 would round pixels
     augmented = augment.by(layer)
 
     def step(images, seed):

@@ -3,6 +3,7 @@
 import colorsys
 from functools import partial
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -248,8 +249,14 @@ def test_sobel_is_scipys():
 # 3. The jitter
 
 
-def test_jitter_of_no_strength_changes_nothing():
-    np.testing.assert_allclose(views.jitter(0.0)(IMAGES, seed()), IMAGES, atol=0.01)
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_jitter_of_no_strength_changes_nothing(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        found = views.jitter(0.0)(IMAGES, seed())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(found, IMAGES, atol=0.01)
 
 
 def hsv(found):
