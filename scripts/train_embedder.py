@@ -2,7 +2,7 @@
 
 python scripts/train_embedder.py omniglot omniglot/ --out runs/characters
 python scripts/train_embedder.py omniglot omniglot/ --loss triplet --mining hard --out runs/hard
-python scripts/train_embedder.py orl orl/att_faces --out runs/faces
+python scripts/train_embedder.py orl orl/att_faces --ids 20 --out runs/faces
 """
 
 import keras_vision.quiet  # isort: skip  (before TensorFlow is imported)

@@ -21,6 +21,7 @@ from keras_vision.classification import resnet
 from keras_vision.classification.probe import probe
 from keras_vision.datasets import cifar10
 from keras_vision.metric_learning import NTXent, embed, embedder, simclr, simsiam, views
+from keras_vision.metric_learning.evaluate import spread_of
 from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.training import BatchData, Evaluator, TrainConfig, launch
 
@@ -46,10 +47,9 @@ def compiled(method, width, rate, steps):
 
 
 def spread(model, photos):
-    """{"spread"}: how far vectors are from their mean, 1 at the most, 0 once all are equal."""
-    found = model.predict(photos, batch_size=256, verbose=0).reshape(len(photos), -1)
-    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
-    return {"spread": float(np.linalg.norm(found - found.mean(0), axis=1).mean())}
+    """{"spread"}, as `spread_of` what the head makes of photos."""
+    found = model.predict(photos, batch_size=256, verbose=0)
+    return {"spread": spread_of(found.reshape(len(photos), -1))}
 
 
 def probed(model, train, test):

@@ -30,6 +30,7 @@ from keras_vision.classification.probe import probe
 from keras_vision.datasets import cifar10, mnist, samples
 from keras_vision.layers import normalization
 from keras_vision.metric_learning import NTXent, cpc, embed, embedder, simclr, simsiam, views
+from keras_vision.metric_learning.evaluate import spread_of
 from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.rows import Rows
 from keras_vision.training import BatchData, TrainConfig, launch
@@ -183,7 +184,7 @@ def main(data=None, out="out/11_simclr", steps=150, rate=5e-3, batch=128):
         steps // 2,
     )
     spreads = {
-        name: spread(model.predict(test[0], batch_size=256, verbose=0)[:, 1])
+        name: spread_of(model.predict(test[0], batch_size=256, verbose=0)[:, 1])
         for name, model in {"SimSiam": siamese, "nothing to hold it": collapsed}.items()
     }
     print(pd.Series(spreads, name="spread").to_string(float_format="{:.3f}".format))
@@ -250,12 +251,6 @@ def compiled(build, loss, rate, steps, data):
     ends = ["^conv1/", "projection", "predictor"]
     model.compile(Muon(warmup_cosine(rate, steps), exclude_layers=ends), loss, jit_compile=False)
     return model
-
-
-def spread(vectors):
-    """How far vectors (N, D), at length 1, are from their mean; 0 where all are equal."""
-    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    return float(np.linalg.norm(vectors - vectors.mean(0), axis=1).mean())
 
 
 def bound(information, count, pairs=8):

@@ -29,23 +29,25 @@ def retrieval(model, rows):
 
 def verification(model, rows):
     """{"equal_error_rate"} over all pairs of pictures."""
-    vectors, ids = vectors_of(model, rows)
-    first, second = np.triu_indices(len(ids), 1)
-    apart = np.linalg.norm(vectors[first] - vectors[second], axis=1)
-    rate, _ = metrics.equal_error_rate(ids[first] == ids[second], apart)
+    rate, _ = metrics.equal_error_rate(*metrics.all_pairs(*vectors_of(model, rows)))
     return {"equal_error_rate": rate}
 
 
 def spread(model, rows):
-    """{"spread"}: how far the vectors are from their mean, the mean over pictures; 0 to 1.
+    """{"spread"}, as `spread_of` the vectors.
 
     Says so where a network has collapsed: all pictures get the same vector.
     """
-    vectors, _ = vectors_of(model, rows)
-    found = float(np.linalg.norm(vectors - vectors.mean(0), axis=1).mean())
+    found = spread_of(vectors_of(model, rows)[0])
     if found < COLLAPSED:
         say(
             f"collapsed: all embeddings are equal (spread {found:.2g}); a lower rate, or another "
             "mining at first, such as semi_hard, may help"
         )
     return {"spread": found}
+
+
+def spread_of(vectors):
+    """How far vectors (N, D), at length 1, are from their mean: 0 where all are equal, to 1."""
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return float(np.linalg.norm(vectors - vectors.mean(0), axis=1).mean())

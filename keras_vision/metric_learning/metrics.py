@@ -145,6 +145,13 @@ def equal_error_rate(same, distances):
     return float(np.interp(0, gap, false)), float(np.interp(0, gap, thresholds))
 
 
+def all_pairs(vectors, ids):
+    """(same, distances) of all pairs of vectors, each once, (N (N - 1) / 2,)."""
+    vectors, ids = checked(vectors, ids)
+    first, second = np.triu_indices(len(ids), 1)
+    return ids[first] == ids[second], np.linalg.norm(vectors[first] - vectors[second], axis=1)
+
+
 @keras.saving.register_keras_serializable("keras_vision")
 class EqualErrorRate(keras.metrics.Metric):
     """The equal error rate of all pairs within batches, 0 before there are both kinds.
