@@ -305,6 +305,7 @@ def test_large_ids_are_told_apart(loss):
         pytest.skip("of other ids the draw is another")
     for more in (2**24, 2**40):  # where float32 knows every other number, or fewer
         assert loss(IDS + more, z) == loss(IDS, z) != 0
+        assert loss(IDS * more, z) == loss(IDS, z)
 
 
 def test_large_ids_in_fit():
