@@ -24,11 +24,11 @@ def answers(model, photos, prepare, finish, batch_size=8, name=None):
     prepare: maps rgb uint8 (H, W, 3) to (seen, kept): the network's input, an array, and what
         `finish` needs of the photo. Called in threads; its ValueError gets the photo's name.
     finish: maps `kept` and the photo's own output to its answer.
-    name: of the progress bar, which appears after three seconds.
+    name: of the progress bar, which appears on a terminal after three seconds.
     """
     done, turn = {}, 0
     total = len(photos) if images.holds_several(photos) and hasattr(photos, "__len__") else None
-    with tqdm(total=total, desc=name, delay=3, leave=False) as bar:
+    with tqdm(total=total, desc=name, delay=3, leave=False, disable=None) as bar:
         for group in groups(prepared(photos, prepare), batch_size):
             numbers, seen, kept = zip(*group, strict=True)
             outputs = model.predict_on_batch(np.stack(seen))

@@ -20,6 +20,14 @@ CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """`@pytest.mark.quick("a", "b")`: of a test's cases these are quick, and all others slow."""
+    for item in items:
+        if any(item.callspec.id not in mark.args for mark in item.iter_markers("quick")):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(0)

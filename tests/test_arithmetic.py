@@ -726,6 +726,7 @@ print(inspect(keras.Model(entry, x), 20)[["field", "macs", "memory"]].to_numpy()
 """
 
 
+@pytest.mark.slow
 def test_under_jax():
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     found = subprocess.run(

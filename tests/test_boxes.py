@@ -112,6 +112,7 @@ def nms(request, monkeypatch):
     return boxes.nms
 
 
+@pytest.mark.quick("kernel-1-0", "kernel-80-0", "loop-80-0")
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("groups", [1, 80])
 def test_nms_keeps_what_a_plain_loop_keeps(nms, seed, groups):

@@ -113,6 +113,7 @@ def test_import_of_keras_imports_no_room():
     assert all(room.startswith("_") for room in rooms), rooms
 
 
+@pytest.mark.quick("import keras, keras_vision")
 @pytest.mark.parametrize("order", ["import keras_vision, keras", "import keras, keras_vision"])
 def test_a_saved_model_loads_in_a_fresh_process(tmp_path, order):
     model = keras_vision.colorization.build(width=1 / 32)

@@ -98,6 +98,7 @@ def test_wrong_weights_are_one_line(photos, tmp_path):
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_from_a_shell(photos, tmp_path):
     command = [sys.executable, "-m", "keras_vision", "colorize", str(photos[0]), "--out", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
@@ -237,6 +238,7 @@ print([name for name in sys.modules if name.endswith(".shell")])
     assert done.stdout.strip() == "['keras_vision.classification.shell']"
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_line(photos, tmp_path):
     names = [tmp_path / f"{number}.jpg" for number in range(400)]
     for name in names:

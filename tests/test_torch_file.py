@@ -260,7 +260,8 @@ def mutated(whole, chance):
 
 
 @formats
-@pytest.mark.parametrize("count", [500, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.quick("500-zip", "500-stream")
+@pytest.mark.parametrize("count", [500, 5000])
 def test_mutated_files(tmp_path, kind, count):
     """Each loads the same, or is refused by one error with its name; none takes much memory."""
     whole = (GOLDEN / f"torch_{kind}.pth").read_bytes()

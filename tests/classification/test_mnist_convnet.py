@@ -103,6 +103,7 @@ def test_weights_that_do_not_fit(tmp_path):
         mnist_convnet.build(weights="imagenet")
 
 
+@pytest.mark.quick("mixed_bfloat16")
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_overfits_a_small_batch(precision):
     keras.config.set_dtype_policy(precision)

@@ -74,17 +74,14 @@ BACKBONES = {
     "mobilenet, small": (partial(mobilenet.backbone, small=True, width=1 / 4), (1, 2, 4, 8, 16)),
 }
 RNG = np.random.default_rng(0)
-QUICK = ("alexnet", "vgg11_bn", "resnet18", "plain18", "mobilenet")
-kinds = pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SMALL],
-)
+kinds = pytest.mark.parametrize("name", SMALL)
 
 
 def photos(height, width=None, count=2):
     return RNG.integers(0, 256, (count, height, width or height, 3)).astype("float32")
 
 
+@pytest.mark.quick(*(name for name in COUNTS if name not in ("resnet101", "resnet152")))
 @pytest.mark.parametrize("name", COUNTS)
 def test_parameters_as_published(name):
     model = networks.build(name)
@@ -98,6 +95,7 @@ def size_of(model):
     return 224 if None in model.input_shape[1:] else None
 
 
+@pytest.mark.quick(*(name for name in MACS if name not in ("resnet101", "resnet152")))
 @pytest.mark.parametrize("name", MACS)
 def test_multiply_adds_as_published(name):
     macs = arithmetic.totals(arithmetic.inspect(networks.build(name), 224))["macs"]
@@ -124,6 +122,7 @@ def test_taps_lie_at_their_strides(name):
         assert x.shape[1:3] == (64 // stride, 96 // stride)
 
 
+@pytest.mark.quick("alexnet", "vgg11_bn", "resnet18", "mobilenet")
 @kinds
 def test_any_size_saved_and_loaded(name, tmp_path):
     model = SMALL[name](classes=7)
@@ -137,6 +136,7 @@ def test_any_size_saved_and_loaded(name, tmp_path):
         np.testing.assert_allclose(model(x), logits, rtol=1e-3, atol=1e-4)  # eagerly
 
 
+@pytest.mark.quick("alexnet", "resnet18")
 @kinds
 def test_overfits_a_batch(name):
     """Also in mixed precision, in which it is compiled here."""
@@ -157,6 +157,7 @@ def test_overfits_a_batch(name):
     assert history["loss"][-1] < 0.5 * history["loss"][0]
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one(two_replicas):
     def trained():
         keras.utils.set_random_seed(0)

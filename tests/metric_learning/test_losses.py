@@ -408,6 +408,7 @@ def test_the_same_under_jax(tmp_path):
         np.testing.assert_allclose(found[f"{name}/gradient"], expected[1], atol=1e-5)
 
 
+@pytest.mark.quick("semi_hard", "nt_xent")
 @pytest.mark.parametrize("name", ["semi_hard", "distance_weighted", "nt_xent", "contrastive"])
 def test_two_replicas_train_as_one(name, two_replicas, tmp_path):
     """Each sees 8 examples, and pairs lie across."""

@@ -34,6 +34,7 @@ def test_two_demos_at_once(tmp_path):
         assert picture.size == (60, 40)
 
 
+@pytest.mark.slow
 def test_a_broken_photo_is_named(tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     process = demo(tmp_path / "broken.jpg")

@@ -64,6 +64,7 @@ def built(name):
     return model
 
 
+@pytest.mark.quick("CrossEntropy")
 @pytest.mark.parametrize("loss", [CrossEntropy, LovaszSoftmax])
 def test_two_replicas_train_as_one(loss, two_replicas, tmp_path):
     photos, labels = quarters(4, 48, 64)

@@ -40,6 +40,7 @@ def test_counts(count, build):
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == count
 
 
+@pytest.mark.quick("fcn", "fcn_8s", "unet_norm", "segnet, indices")
 @networks
 def test_any_size_a_batch_and_mixed_precision(build):
     model = build()
@@ -58,6 +59,7 @@ def test_any_size_a_batch_and_mixed_precision(build):
     assert np.linalg.norm(found - logits) < 0.3 * np.linalg.norm(logits) + 0.05
 
 
+@pytest.mark.quick("fcn", "fcn_8s", "unet_norm", "segnet, indices")
 @networks
 def test_saved_and_loaded(build, tmp_path):
     model = build()
@@ -74,13 +76,10 @@ LEARNERS = {
     "segnet": (partial(segnet.build, 3, width=1 / 8), 60),
     "deconvnet": (partial(deconvnet.build, 3, width=1 / 8), 100),
 }
-SLOW = "segnet", "deconvnet"
 
 
-@pytest.mark.parametrize(
-    ("build", "steps"),
-    [pytest.param(*LEARNERS[n], id=n, marks=[pytest.mark.slow] * (n in SLOW)) for n in LEARNERS],
-)
+@pytest.mark.quick("fcn_8s", "unet")
+@pytest.mark.parametrize(("build", "steps"), LEARNERS.values(), ids=LEARNERS)
 def test_pictures_are_learned_by_heart(build, steps):
     """Quarters of one colour each, of which one is void and may become anything."""
     quarters = np.repeat(np.repeat([[0, 1], [2, 255]], 32, 0), 32, 1)

@@ -34,6 +34,7 @@ def printed():
     ).stdout
 
 
+@pytest.mark.slow
 def test_two_processes_say_the_same(printed):
     """This one has counted Keras' names up before."""
     module = loaded(SCRIPT)

@@ -110,6 +110,7 @@ def test_every_kind_of_loss(config, two_replicas, capsys):
     assert "will not train as one" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_with_weights_and_a_share_without_examples(config, two_replicas):
     """As one of the two replicas has none of the last of 17."""
 
