@@ -15,8 +15,8 @@ from keras_vision import _saveable
 PACKAGE = Path(__file__).parent.parent / "keras_vision"
 FLOOR = {
     "archives", "arithmetic", "augment", "boxes", "datasets", "downloads", "images", "layers",
-    "lesson", "optimizers", "pipeline", "plots", "quiet", "rows", "torch_file", "torch_weights",
-    "tiles", "training", "verbs", "weights",
+    "lesson", "optimizers", "pipeline", "plots", "quiet", "resizing", "rows", "tiles",
+    "torch_file", "torch_weights", "training", "verbs", "weights",
 }  # fmt: skip
 # What a task may import besides the floor and itself.
 TASKS = {
@@ -28,8 +28,8 @@ TASKS = {
     "restoration": {"classification", "segmentation"},
 }
 MAY_USE_TENSORFLOW = (
-    "/augment.py", "/boxes.py", "/pipeline.py", "/rows.py", "/datasets/", "/training/", "/data.py",
-    "/dilated.py", "/normalization.py",
+    "/augment.py", "/boxes.py", "/pipeline.py", "/resizing.py", "/rows.py", "/datasets/",
+    "/training/", "/data.py", "/dilated.py", "/normalization.py",
 )  # fmt: skip
 
 

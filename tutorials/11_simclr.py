@@ -181,7 +181,7 @@ def main(data=None, out="out/11_simclr", steps=150, rate=5e-3, batch=128):
     )
     collapsed, _ = trained(
         *("collapsed", partial(simsiam.build, predictor=False), simsiam.Invariance(False)),
-        steps // 2,
+        steps // 3,
     )
     spreads = {
         name: spread_of(model.predict(test[0], batch_size=256, verbose=0)[:, 1])
@@ -201,7 +201,7 @@ def main(data=None, out="out/11_simclr", steps=150, rate=5e-3, batch=128):
     most_of_64 = np.log(64)
     # [end]
     lesson.check(most_of_64, 6 * float(np.log(2)), "Its loss is never below zero.")
-    information = np.linspace(0.5, 8, 11)
+    information = np.linspace(0.5, 8, 6)
     lines = {"mutual information": information}
     for count in (16, 64, 512):
         lines[f"log N - loss, N = {count}"] = [bound(nats, count) for nats in information]
@@ -261,7 +261,7 @@ def bound(information, count, pairs=8):
     rng = np.random.default_rng(0)
     rho = np.sqrt(1 - np.exp(-2 * information / pairs))
     values = []
-    for _ in range(4096 // count):
+    for _ in range(2048 // count):
         x, noise = rng.normal(size=(2, count, pairs))
         y = rho * x + np.sqrt(1 - rho**2) * noise
         scale = rho / (1 - rho**2)

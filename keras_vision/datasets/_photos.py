@@ -88,12 +88,14 @@ def _png(data):
     """Alpha on white: TensorFlow would drop it, and show what is hidden under it."""
     native = tf.io.decode_png(data)  # (H, W, 1..4): grey, grey and alpha, RGB, RGBA
     height, width, channels = tf.unstack(tf.shape(native))
-    has_alpha = channels % 2 == 0
-    native = tf.cast(native, tf.float32)
-    colour = native[..., : channels - tf.cast(has_alpha, tf.int32)]
-    alpha = tf.where(has_alpha, native[..., -1:] / 255, 1)
-    flat = tf.round(colour * alpha + 255 * (1 - alpha))
-    return tf.cast(tf.broadcast_to(flat, (height, width, 3)), tf.uint8)
+
+    def on_white():
+        exact = tf.cast(native, tf.float32)
+        colour, alpha = exact[..., :-1], exact[..., -1:] / 255
+        return tf.cast(tf.round(colour * alpha + 255 * (1 - alpha)), tf.uint8)
+
+    flat = tf.cond(channels % 2 == 0, on_white, lambda: native)
+    return tf.broadcast_to(flat, (height, width, 3))
 
 
 def _bmp(data):

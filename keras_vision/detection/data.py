@@ -7,6 +7,7 @@ and perhaps "crowd" bool (N,).
 import tensorflow as tf
 
 from keras_vision import boxes as box
+from keras_vision import resizing
 from keras_vision.classification.published import MEAN
 from keras_vision.detection import anchors, targets
 
@@ -71,17 +72,17 @@ def on_canvas(raw, size, scale, place=(0.0, 0.0)):
     first = tf.cast(tf.cast(resized - extent + 1, tf.float32) * place, tf.int32)
     first = tf.minimum(first, resized - extent)
 
-    def seen(maps, method, padding):  # (H, W, C)
-        maps = tf.image.resize(maps, resized, method, antialias=True) - padding
-        maps = maps[first[0] :, first[1] :][: extent[0], : extent[1]]
-        maps = tf.pad(maps, [[0, size[0] - extent[0]], [0, size[1] - extent[1]], [0, 0]])
-        return tf.round(maps + padding)
+    def on(padding, part):  # (h, w, C)
+        beyond = [[0, size[0] - extent[0]], [0, size[1] - extent[1]], [0, 0]]
+        return tf.pad(part - padding, beyond) + padding
 
-    image = tf.ensure_shape(seen(raw["image"], "bilinear", PADDING), (*size, 3))
-    raw = {**raw, "image": tf.saturate_cast(image, tf.uint8), "extent": extent}
+    image = on(PADDING, resizing.bilinear(raw["image"], extent, resized, first))
+    image = tf.ensure_shape(tf.saturate_cast(tf.round(image), tf.uint8), (*size, 3))
+    raw = {**raw, "image": image, "extent": extent}
     if "masks" in raw:
-        masks = tf.cast(tf.transpose(raw["masks"], (1, 2, 0)), tf.float32)
-        raw["masks"] = tf.transpose(seen(masks, "nearest", 0.0), (2, 0, 1)) > 0
+        masks = tf.cast(tf.transpose(raw["masks"], (1, 2, 0)), tf.uint8)
+        masks = on(tf.constant(0, tf.uint8), resizing.nearest(masks, extent, resized, first))
+        raw["masks"] = tf.transpose(masks, (2, 0, 1)) > 0
     stretch = tf.cast(resized / shape, tf.float32)
     corner = tf.cast(first, tf.float32)
     whole = raw["boxes"] * tf.tile(stretch[::-1], [2]) - tf.tile(corner[::-1], [2])

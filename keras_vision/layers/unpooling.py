@@ -1,5 +1,7 @@
 """Max-pooling that tells where each maximum stood, and unpooling, which puts it back there."""
 
+import itertools
+
 import keras
 from keras import layers, ops
 
@@ -27,19 +29,28 @@ class MaxPoolingWithIndices(layers.Layer):
         # Padded by what stands at the edge, which has its own place already.
         x = self.padded(self.padded(x, 1, height), 2, width) if self.padding else x
         best = place = None
-        for i in range(self.size):
-            top = ops.clip(ops.arange(rows) * self.stride + i - self.padding, 0, height - 1)
-            for j in range(self.size):
-                left = ops.clip(ops.arange(columns) * self.stride + j - self.padding, 0, width - 1)
-                value = x[:, i :: self.stride, j :: self.stride][:, :rows, :columns]
-                here = (top[:, None] * width + left)[..., None]
-                if best is None:
-                    best, place = value, ops.broadcast_to(here, ops.shape(value))
-                    continue
-                # One of them, and no mean of equal ones, gets the gradient. NaN is a maximum.
-                better = ops.logical_or(value > best, ops.isnan(value))
-                best, place = ops.where(better, value, best), ops.where(better, here, place)
+        for (i, j), value in self.cells(x, rows, columns):
+            top, left = (
+                ops.clip(ops.arange(count) * self.stride + shift - self.padding, 0, side - 1)
+                for count, shift, side in ((rows, i, height), (columns, j, width))
+            )
+            here = (top[:, None] * width + left)[..., None]
+            if best is None:
+                best, place = value, ops.broadcast_to(here, ops.shape(value))
+                continue
+            # One of them, and no mean of equal ones, gets the gradient. NaN is a maximum.
+            better = ops.logical_or(value > best, ops.isnan(value))
+            best, place = ops.where(better, value, best), ops.where(better, here, place)
         return best, place
+
+    def cells(self, x, rows, columns):
+        """((i, j), what windows have in row i and column j (B, rows, columns, C)), in turn."""
+        places = list(itertools.product(range(self.size), repeat=2))
+        if self.stride == self.size:  # a gradient of slices would take three times as long
+            whole = x[:, : rows * self.size, : columns * self.size]
+            return zip(places, apart(whole, self.size), strict=True)
+        slices = (x[:, i :: self.stride, j :: self.stride] for i, j in places)
+        return zip(places, (part[:, :rows, :columns] for part in slices), strict=True)
 
     def padded(self, x, axis, side):
         places = ops.arange(side + 2 * self.padding) - self.padding
@@ -82,16 +93,17 @@ class MaxUnpooling(layers.Layer):
 
     def alone(self, values, places, height, width):
         """Of windows that do not overlap: each pixel asks the only one that it lies in."""
-        here = ops.reshape(ops.arange(height * width), (height, width, 1))
-        values, places = (self.spread(x, height, width) for x in (values, places))
-        return ops.where(places == here, values, ops.zeros_like(values))
-
-    def spread(self, x, height, width):
-        """What the window of each pixel has, or 0 beyond all windows: (B, height, width, C)."""
-        x = ops.repeat(ops.repeat(x, self.stride, axis=1), self.stride, axis=2)
-        x = x[:, self.padding :, self.padding :][:, :height, :width]
-        _, rows, columns, _ = ops.shape(x)
-        return ops.pad(x, [[0, 0], [0, height - rows], [0, width - columns], [0, 0]])
+        _, rows, columns, _ = ops.shape(values)
+        top, left = (ops.arange(count) * self.stride - self.padding for count in (rows, columns))
+        shift, nothing = places - (top[:, None] * width + left)[..., None], ops.zeros_like(values)
+        cells = [
+            ops.where(shift == i * width + j, values, nothing)
+            for i, j in itertools.product(range(self.stride), repeat=2)
+        ]
+        whole = together(cells, self.stride)[:, self.padding :, self.padding :]
+        whole = whole[:, :height, :width]
+        _, rows, columns, _ = ops.shape(whole)
+        return ops.pad(whole, [[0, 0], [0, height - rows], [0, width - columns], [0, 0]])
 
     def scattered(self, values, places, height, width):
         batch, *_, channels = ops.shape(values)
@@ -107,6 +119,20 @@ class MaxUnpooling(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), **window(self)}
+
+
+def apart(x, size):
+    """Maps (B, h size, w size, C) -> size^2 maps (B, h, w, C): the windows' cells, row by row."""
+    batch, height, width, channels = ops.shape(x)
+    x = ops.reshape(x, (batch, height // size, size, width // size, size, channels))
+    return [cell for row in ops.unstack(x, size, 2) for cell in ops.unstack(row, size, 3)]
+
+
+def together(cells, size):
+    """The inverse of `apart`."""
+    rows = [ops.stack(cells[size * i : size * (i + 1)], 3) for i in range(size)]
+    batch, height, width, channels = ops.shape(cells[0])
+    return ops.reshape(ops.stack(rows, 2), (batch, height * size, width * size, channels))
 
 
 def window(layer):

@@ -7,6 +7,7 @@ layers go along with it by `augment.by`; here is what they lack.
 import numpy as np
 import tensorflow as tf
 
+from keras_vision import resizing
 from keras_vision.segmentation.losses import VOID
 
 
@@ -40,10 +41,13 @@ def from_instances(raw):
     return {**raw, "label_map": tf.foldl(paint, order, painted)}
 
 
-def resize(raw, size):
-    """The photo and its labels resized to (height, width); labels stay what they are."""
-    image = tf.image.resize(raw["image"], size, "bilinear", antialias=True)
-    labels = tf.image.resize(raw["label_map"][..., None], size, "nearest")[..., 0]
+def resize(raw, size, whole=None, corner=(0, 0)):
+    """The photo and its labels resized to (height, width); labels stay what they are.
+
+    whole, corner: of what is resized to `whole`, only the part of `size` at `corner`.
+    """
+    image = resizing.bilinear(raw["image"], size, whole, corner)
+    labels = resizing.nearest(raw["label_map"], size, whole, corner)
     return {**raw, "image": tf.saturate_cast(tf.round(image), tf.uint8), "label_map": labels}
 
 
@@ -62,19 +66,18 @@ def crop(raw, seed, size, scales=(0.5, 2.0)):
     draw = tf.random.stateless_uniform((3,), seed)
     scale = scales[0] * (scales[1] / scales[0]) ** draw[0]
     shape = tf.cast(tf.shape(raw["image"])[:2], tf.float32)
-    raw = resize(raw, tf.maximum(tf.cast(tf.round(shape * scale), tf.int32), 1))
-    resized = tf.shape(raw["image"])[:2]
-    spare = tf.cast(tf.maximum(resized - size, 0) + 1, tf.float32)
-    top, left = tf.unstack(tf.cast(draw[1:] * spare, tf.int32))
+    whole = tf.maximum(tf.cast(tf.round(shape * scale), tf.int32), 1)
+    spare = tf.cast(tf.maximum(whole - size, 0) + 1, tf.float32)
+    corner = tf.cast(draw[1:] * spare, tf.int32)
+    raw = resize(raw, tf.minimum(whole, size), whole, corner)
 
-    def part(maps, padding):
-        maps = maps[top : top + size[0], left : left + size[1]]
+    def padded(maps, padding):
         beyond = [[0, size[n] - tf.shape(maps)[n]] for n in (0, 1)]
         beyond += [[0, 0]] * (len(maps.shape) - 2)
         maps = tf.pad(maps, beyond, constant_values=padding)
         return tf.ensure_shape(maps, (*size, *maps.shape[2:]))
 
-    image, labels = part(raw["image"], 0), part(raw["label_map"], VOID)
+    image, labels = padded(raw["image"], 0), padded(raw["label_map"], VOID)
     return {**raw, "image": image, "label_map": labels}
 
 

@@ -89,10 +89,3 @@ def test_a_label_that_is_no_class_is_told(label):
     flow = BatchData(rows, 1, example=partial(data.one_hot, 3), shuffle=False)(0, 0)
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf"row 1 .*label.*{label}.*3"):
         list(flow.take(2))
-
-
-@pytest.mark.parametrize("size", [(375, 500), (20, 31), (1, 7), (224, 224)])
-def test_resizing_equals_tensorflows(size):
-    image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype("uint8")
-    expected = tf.image.resize(image, (224, 224), antialias=True)
-    np.testing.assert_allclose(data.resized(tf.constant(image), 224), expected, atol=2e-3)

@@ -2,6 +2,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from keras_vision.datasets import shapes
 from keras_vision.detection import evaluate
@@ -10,6 +11,7 @@ from keras_vision.detection.metrics import COLUMNS, average_precision
 from keras_vision.training import Evaluator
 
 
+@pytest.mark.slow
 def test_what_is_known_by_heart_scores_well(trained, learned):
     model, raws = trained
     table = evaluate(model, learned)

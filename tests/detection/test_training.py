@@ -51,6 +51,7 @@ def test_the_loss_is_the_papers(config):
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_one_replica_and_two_agree(config, tmp_path, two_replicas):
     one = launch(config)
     two = launch(replace(config, log_dir=tmp_path / "two"), two_replicas)
