@@ -53,6 +53,6 @@ def test_the_shipped_network_is_ahead_of_non_local_means(form, ahead, data_root)
     figures = {name: list(map(float, cells)) for name, *cells in rows}
     for column, deviation in enumerate((15, 25, 50)):  # clipping takes some of the noise away
         noisy = 20 * np.log10(255 / deviation)
-        assert noisy < figures["noisy"][column] < noisy + 1
+        assert noisy < figures["noisy"][column] < noisy + 2
         peers = max(figures[name][column] for name in ("wavelet", "nl_means", "nl_means_fast"))
         assert figures["photos"][column] > peers + ahead
