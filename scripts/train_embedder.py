@@ -3,7 +3,7 @@
 python scripts/train_embedder.py omniglot omniglot/ --out runs/characters
 python scripts/train_embedder.py omniglot omniglot/ --loss triplet --mining hard --out runs/hard
 python scripts/train_embedder.py orl orl/att_faces --pretrained --short 64 --loss triplet \\
-    --ids 20 --steps 300 --out runs/faces
+    --ids 20 --steps 60 --epochs 6 --rate 5e-4 --out runs/faces
 
 At the end it says what the pictures' own pixels and a random network would have reached.
 """

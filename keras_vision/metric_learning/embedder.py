@@ -8,9 +8,12 @@ from keras_vision import weights as files
 from keras_vision.classification import resnet
 from keras_vision.layers import SeenAt
 
-SHIPPED = {"omniglot": Path(__file__).parent / "shipped" / "omniglot.weights.h5"}
 # Of shipped weights: arguments of `resnet.backbone`, `dim`, `short` and `at`.
-FORMS = {"omniglot": ({"depth": 18, "small": True, "width": 0.25}, 128, 32, "c4")}
+FORMS = {
+    "omniglot": ({"depth": 18, "small": True, "width": 0.25}, 128, 32, "c4"),
+    "faces": ({"depth": 18, "small": True, "width": 0.5}, 128, 64, "c4"),
+}
+SHIPPED = {name: Path(__file__).parent / "shipped" / f"{name}.weights.h5" for name in FORMS}
 
 
 def build(backbone=None, dim=128, weights=None, short=None, at="c5"):
@@ -19,8 +22,9 @@ def build(backbone=None, dim=128, weights=None, short=None, at="c5"):
     backbone: a model of photos -> {"c5": maps, ...}, such as `classification.resnet.backbone(18)`.
     dim: of the vectors. None leaves out the layer that is learned, and they are the backbone's
         own, the means of c5 at length 1.
-    weights: None; "omniglot", which come with this package, of handwritten characters, dark on
-        light, with a backbone of their own; or a path: `.keras` or `.weights.h5`.
+    weights: None; of those that come with this package, with backbones of their own, "omniglot",
+        of handwritten characters, dark on light, or "faces", for lessons: see their model card for
+        what it must not be used for; or a path: `.keras` or `.weights.h5`.
     short: the short side, in pixels, of photos as `embed` shows them to it; None is their own.
     at: which of the backbone's maps; what comes after them is left out.
 

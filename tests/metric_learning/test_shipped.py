@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from keras_vision.datasets import omniglot
+from keras_vision.datasets import folder, omniglot
 from keras_vision.metric_learning import embedder, metrics
-from keras_vision.metric_learning.evaluate import spread_of, vectors_of
+from keras_vision.metric_learning.evaluate import spread_of, vectors_of, verification
 from keras_vision.rows import Rows
 
 
@@ -22,8 +22,18 @@ def test_the_shipped_network_is_as_good_as_its_card_says(data_root):
     assert within == pytest.approx(0.846, abs=0.01)
 
 
-def test_it_is_small():
-    assert embedder.SHIPPED["omniglot"].stat().st_size < 1e6
+@pytest.mark.realdata
+def test_faces_of_people_never_seen(data_root):
+    people = folder.load(data_root / "orl" / "att_faces")
+    others = people.select(np.asarray(people.columns["label"]) >= 20)
+    found = verification(embedder.build(weights="faces"), others)
+    assert found["equal_error_rate"] == pytest.approx(0.084, abs=0.01)
+
+
+def test_they_are_small():
+    sizes = {name: path.stat().st_size for name, path in embedder.SHIPPED.items()}
+    assert sizes["omniglot"] < 1e6
+    assert sizes["faces"] < 2e6
 
 
 @pytest.mark.parametrize(
