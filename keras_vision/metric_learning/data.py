@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
+from keras_vision.metric_learning.metrics import checked
 from keras_vision.pipeline import BatchData, labelled
 from keras_vision.rows import Rows
 
@@ -17,11 +18,11 @@ def by_id(rows, ids=32, pictures=4, example=labelled, **settings):
     leave some pictures out, and show others several times.
 
     rows: with the ids in their column "label".
-    settings: of `BatchData`, such as `augment` and `mix`.
+    settings: of `BatchData`, such as `augment` and `mix`; batches are full whatever they are.
 
     Raises ValueError where there are not as many ids, or an id has fewer pictures.
     """
-    numbers = np.asarray(rows.columns["label"])
+    numbers = ids_of(rows)
     names, counts = np.unique(numbers, return_counts=True)
     if len(names) < ids:
         raise ValueError(f"{ids} ids a batch, but the dataset has {len(names)}: use fewer")
@@ -36,11 +37,27 @@ def by_id(rows, ids=32, pictures=4, example=labelled, **settings):
     starts = np.cumsum(counts) - counts
     size = ids * pictures
     order = partial(order_of, members, starts, counts, (len(rows) // size, ids, pictures))
-    return BatchData(rows, size, example=example, shuffle=order, **settings)
+    return BatchData(rows, size, remainder=False, example=example, shuffle=order, **settings)
 
 
-def called(rows, number):
-    return rows.class_names[number] if rows.class_names else number
+def ids_of(rows):
+    """Their column "label", (N,); ValueError where there is none."""
+    if not isinstance(rows, Rows) or "label" not in rows.columns:
+        raise ValueError(
+            'expected Rows with ids in their column "label", which a `load` of '
+            "keras_vision.datasets returns, and Rows({'image': images, 'label': ids}) makes; got "
+            + (f"the columns {[*rows.columns]}" if isinstance(rows, Rows) else f"{type(rows)}")
+        )
+    ids = np.asarray(rows.columns["label"])
+    if ids.shape[1:] == (1,):
+        return ids[:, 0]
+    if ids.ndim != 1:
+        raise ValueError(f"expected labels (N,), one id a picture, got the shape {ids.shape}")
+    return ids
+
+
+def called(rows, one):
+    return dict(enumerate(rows.class_names)).get(one, one)
 
 
 def order_of(members, starts, counts, shape, key):
@@ -69,7 +86,7 @@ def pairs(rows, count, seed=0):
 
     Raises ValueError where there is a single id, or none has two pictures.
     """
-    ids = np.asarray(rows.columns["label"])
+    ids = ids_of(rows)
     random, several = np.random.default_rng(seed), with_company(ids)
     first = random.choice(several, count)
     label = np.arange(count) % 2
@@ -84,7 +101,7 @@ def triplets(rows, count, seed=0):
 
     Raises ValueError where there is a single id, or none has two pictures.
     """
-    ids = np.asarray(rows.columns["label"])
+    ids = ids_of(rows)
     random = np.random.default_rng(seed)
     anchor = random.choice(with_company(ids), count)
     positive, negative = (
@@ -97,8 +114,11 @@ def hard_triplets(rows, vectors, seed=0):
     """`Rows` as of `triplets`, one for each row that has company: its negative is the nearest.
 
     vectors: of all rows, (N, D), by the network as it is: to be mined anew when it has learned.
+
+    Raises ValueError as `triplets` does, and where vectors are not N, or not finite.
     """
-    ids, random = np.asarray(rows.columns["label"]), np.random.default_rng(seed)
+    vectors, ids = checked(vectors, ids_of(rows))
+    vectors, random = vectors.astype("float64"), np.random.default_rng(seed)
     anchor = with_company(ids)
     positive = np.array([other(random, ids, one, True) for one in anchor])
     negative = np.array([nearest_of_others(vectors, ids, one) for one in anchor])

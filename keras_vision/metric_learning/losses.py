@@ -12,18 +12,32 @@ from functools import partial
 import keras
 from keras import ops
 
-FAR = 1e9  # farther than anything
+FAR = 3e38  # farther than anything: nearly all that float32 goes to
 EXACT = 2**24  # whole numbers below are exact in float32, to which Keras casts what is true
 
 
 class EmbeddingLoss(keras.losses.Loss):
-    """What the losses here have in common: ids come through as they are."""
+    """What the losses here have in common: ids come through as they are.
+
+    Raises ValueError for ids that are no whole numbers or not as many as embeddings, weights of
+    examples, which pairs do not have, and other types than float32.
+    """
 
     def __init__(self, name=None, **kwargs):
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name, **{"dtype": "float32", **kwargs})
+        check("dtype", self.dtype, ("float32",))
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        return super().__call__(halves(y_true), y_pred, sample_weight)
+        ids, embeddings = digits(y_true), ops.convert_to_tensor(y_pred)
+        given, expected = ids.shape[0], embeddings.shape[0]
+        if None not in (given, expected) and given != expected:
+            raise ValueError(f"expected ids of {expected} embeddings, got {given}")
+        if sample_weight is not None:
+            raise ValueError(
+                f"{type(self).__name__} compares examples with one another and takes no weights "
+                "of single ones: leave out sample_weight and class_weight"
+            )
+        return super().__call__(ids, embeddings)
 
 
 @keras.saving.register_keras_serializable("keras_vision")
@@ -87,7 +101,7 @@ class TripletLoss(EmbeddingLoss):
             "all": lambda near, number: negative,
             "hard": partial(nearest, fixed, negative),
             "semi_hard": partial(semi_hard, fixed, negative),
-            "distance_weighted": partial(drawn, log_odds(embeddings), negative, ids),
+            "distance_weighted": partial(drawn, log_odds(embeddings, negative), ids),
         }[self.mining]
         weights, costing, chosen = triplets(fixed, positive, self.margin, choose)
         count = costing if self.mining == "all" else chosen
@@ -115,7 +129,7 @@ class MarginLoss(EmbeddingLoss):
         embeddings = unit(embeddings)
         d = distances(embeddings)
         positive, negative = pairs(ids)
-        choose = partial(drawn, log_odds(embeddings), negative, ids)
+        choose = partial(drawn, log_odds(embeddings, negative), ids)
         times = as_numbers(positive) + draws(positive, choose)
         costs = self.margin + ops.where(positive, d - self.beta, self.beta - d)
         times = ops.where(costs > 0, times, 0.0)
@@ -203,8 +217,8 @@ class NPairs(EmbeddingLoss):
 # What they are made of
 
 
-def halves(ids):
-    """Whole numbers (B,) -> (B, 2), what is exact in float32; ValueError for other ids."""
+def digits(ids):
+    """Whole numbers (B,) -> (B, 3), which are exact in float32; ValueError for other ids."""
     ids = ops.convert_to_tensor(ids)
     kind = keras.backend.standardize_dtype(ids.dtype)
     if "int" not in kind:
@@ -214,8 +228,12 @@ def halves(ids):
         )
     if len(ids.shape) > 1 and ids.shape[1:] != (1,):
         raise ValueError(f"expected ids (B,), one number an example, got the shape {ids.shape}")
-    ids = ops.cast(ops.reshape(ids, (-1,)), "int64" if kind in ("int64", "uint32") else "int32")
-    return ops.cast(ops.stack([ids // EXACT, ids % EXACT], axis=1), "float32")
+    large = kind in ("int64", "uint32", "uint64")  # of which the last may become negative
+    ids, found = ops.cast(ops.reshape(ids, (-1,)), "int64" if large else "int32"), []
+    for _ in range(3):
+        found.append(ops.cast(ids % EXACT, "float32"))
+        ids = ids // EXACT
+    return ops.stack(found, axis=1)
 
 
 def pairs(ids):
@@ -233,6 +251,9 @@ def unit(vectors):
 
 def squares(vectors):
     """Squares of the Euclidean distances (B, B) of vectors (B, D)."""
+    # Around their centre, for where all are near one another the differences below lose all else.
+    finite = ops.nan_to_num(ops.stop_gradient(vectors), posinf=0.0, neginf=0.0)
+    vectors = vectors - ops.mean(finite, axis=0)
     length = ops.sum(vectors**2, axis=1)
     product = ops.matmul(vectors, ops.transpose(vectors))
     return ops.relu(length[:, None] + length[None] - 2 * product)
@@ -327,7 +348,7 @@ def nearest(d, negative, near, number):
     return best(ops.where(negative, -d, -FAR)) & negative
 
 
-def drawn(odds, negative, ids, near, number):
+def drawn(odds, ids, near, number):
     """One of each anchor, drawn as log odds (B, B) say.
 
     The ids decide the draw, so that all replicas make the same.
@@ -335,11 +356,13 @@ def drawn(odds, negative, ids, near, number):
     # The greatest of them, with Gumbel noise added, is drawn as they say.
     uniform = keras.random.uniform(ops.shape(odds), 1e-7, 1, seed=Seed(ids, number))
     noise = -ops.log(-ops.log(uniform))
-    return best(ops.where(negative, odds + noise, -FAR)) & negative
+    there = odds > -FAR
+    return best(ops.where(there, odds + noise, -FAR)) & there
 
 
-def log_odds(vectors, cutoff=0.5, farthest=1.4):
-    """Of negatives (B, B), such that all distances of unit vectors (B, D) are as probable.
+def log_odds(vectors, negative, cutoff=0.5, farthest=1.4):
+    """Of negatives (B, B), such that all distances of unit vectors (B, D) are as probable; -FAR of
+    what is not to be drawn.
 
     -log q(d), where q is how frequent a distance is on the sphere (Wu et al. 2018, eq. 3):
     q(d) = d^(D - 2) (1 - d^2 / 4)^((D - 3) / 2). Distances below `cutoff` count as that; those
@@ -348,7 +371,8 @@ def log_odds(vectors, cutoff=0.5, farthest=1.4):
     d, dimension = ops.stop_gradient(distances(vectors)), vectors.shape[1]
     close = ops.clip(d, cutoff, farthest)
     log_q = (dimension - 2) * ops.log(close) + (dimension - 3) / 2 * ops.log(1 - close**2 / 4)
-    return -log_q - ops.where(d > farthest, FAR / 2, 0.0)
+    near = negative & (d <= farthest)
+    return ops.where(ops.where(ops.any(near, axis=1, keepdims=True), near, negative), -log_q, -FAR)
 
 
 def best(scores):

@@ -15,6 +15,8 @@ from keras import ops
 from keras_vision.metric_learning import losses
 from keras_vision.metric_learning.index import Index, matrix
 
+WORD = 2**16
+
 # Retrieval: each vector asks for those of its id
 
 
@@ -148,8 +150,12 @@ def equal_error_rate(same, distances):
 def all_pairs(vectors, ids):
     """(same, distances) of all pairs of vectors, each once, (N (N - 1) / 2,)."""
     vectors, ids = checked(vectors, ids)
-    first, second = np.triu_indices(len(ids), 1)
-    return ids[first] == ids[second], np.linalg.norm(vectors[first] - vectors[second], axis=1)
+    vectors = vectors.astype("float64")
+    same = [ids[place + 1 :] == one for place, one in enumerate(ids)]
+    distances = [
+        np.linalg.norm(vectors[place + 1 :] - x, axis=1) for place, x in enumerate(vectors)
+    ]
+    return np.concatenate([np.empty(0, bool), *same]), np.concatenate([np.empty(0), *distances])
 
 
 @keras.saving.register_keras_serializable("keras_vision")
@@ -165,29 +171,30 @@ class EqualErrorRate(keras.metrics.Metric):
     def __init__(self, thresholds=1000, limit=2.0, name="equal_error_rate", **kwargs):
         super().__init__(name=name, **kwargs)
         self.thresholds, self.limit = thresholds, limit
-        # As whole numbers: sums of float32 stop to grow at 16.7 million pairs.
-        dtype = "int64" if keras.backend.backend() == "tensorflow" else "int32"
-        self.counts = self.add_weight(
-            name="counts", shape=(2, thresholds), initializer="zeros", dtype=dtype
-        )
+        # How often WORD was filled, and what is left: float32 counts no further than 16.7 million.
+        shape = (2, 2, thresholds)
+        self.counts = self.add_weight(name="counts", shape=shape, initializer="zeros")
 
     def update_state(self, ids, embeddings, sample_weight=None):
         d = ops.sqrt(losses.squares(ops.cast(embeddings, "float32")))
         place = ops.ceil(d * (self.thresholds / self.limit)) - 1
         last = self.thresholds - 1
         place = ops.where(place < last, ops.maximum(place, 0), last)  # NaN, too, is far
-        same, _ = losses.pairs(ids)
+        same, _ = losses.pairs(losses.digits(ids))
         cell = ops.cast(place, "int32") + ops.where(same, self.thresholds, 0)
         number = ops.arange(ops.shape(d)[0])
         # Each pair once: the rest falls behind the last number, and is cut off there.
         cell = ops.where(number[:, None] < number, cell, 2 * self.thresholds)
         cell = ops.reshape(cell, (-1,))
         counts = ops.segment_sum(ops.ones_like(cell), cell, 2 * self.thresholds + 1)[:-1]
-        counts = ops.reshape(counts, (2, self.thresholds))
-        self.counts.assign(self.counts + ops.cast(counts, self.counts.dtype))
+        counts = ops.cast(ops.reshape(counts, (2, self.thresholds)), "float32")
+        full, left = self.counts[0], self.counts[1]
+        left = left + counts
+        self.counts.assign(ops.stack([full + left // WORD, left % WORD]))
 
     def result(self):
-        accepted = ops.cast(ops.cumsum(self.counts, axis=1), "float32")
+        full, left = self.counts[0], self.counts[1]
+        accepted = ops.cumsum(WORD * full + left, axis=1)
         totals = accepted[:, -1:]
         accepted = ops.pad(accepted / ops.maximum(totals, 1), [[0, 0], [1, 0]])
         false, true = accepted[0], accepted[1]
@@ -218,7 +225,7 @@ class BatchRecall(keras.metrics.Mean):
 
     def update_state(self, ids, embeddings, sample_weight=None):
         d = losses.squares(ops.cast(embeddings, "float32"))
-        same, different = losses.pairs(ids)
+        same, different = losses.pairs(losses.digits(ids))
         others = ops.logical_or(same, different)
         d = ops.where(ops.logical_and(others, d >= 0), d, np.inf)  # NaN, too, is far
         # The first column is nobody, for those who find none.

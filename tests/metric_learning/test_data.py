@@ -1,3 +1,5 @@
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -59,6 +61,68 @@ def test_in_a_training(tmp_path):
 
     flow = data.by_id(rows(), 2, 3, example=example)
     launch(TrainConfig(model, flow, steps_per_epoch=4, max_epoch=2, log_dir=tmp_path))
+
+
+def test_ids_as_keras_datasets_have_them():
+    """(N, 1)."""
+    column = Rows({**rows().columns, "label": IDS.astype("int32")[:, None]})
+    for (numbers, ids), (again, column_ids) in zip(
+        taken(data.by_id(rows(), 3, 3), 3), taken(data.by_id(column, 3, 3), 3), strict=True
+    ):
+        np.testing.assert_array_equal(numbers, again)
+        np.testing.assert_array_equal(ids[:, None], column_ids)
+    for raw in data.hard_triplets(column, np.random.default_rng(0).normal(size=(len(IDS), 3))):
+        a, p, n = numbers_of(raw).values()
+        assert IDS[a] == IDS[p] != IDS[n]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            Rows({"image": np.zeros((4, 2, 2, 3))}),
+            r"column \"label\".* got the columns \['image'\]",
+        ),
+        (Rows({"label": np.zeros((4, 2), int)}), r"labels \(N,\), one id a picture, got .*4, 2"),
+        (tf.data.Dataset.range(3), r"expected Rows with ids in their column .*RangeDataset"),
+    ],
+)
+def test_rows_without_ids(given, message):
+    vectors = np.zeros((4, 2))
+    makers = (partial(data.pairs, count=2), partial(data.triplets, count=2), data.by_id)
+    for make in (*makers, partial(data.hard_triplets, vectors=vectors)):
+        with pytest.raises(ValueError, match=message):
+            make(given)
+
+
+@pytest.mark.parametrize(("labels", "told"), [(["x", "y"], "x.*, .*y"), ([-1, 500], "-1, 500")])
+def test_ids_without_names_are_told_as_they_are(labels, told):
+    columns = {"image": np.zeros((2, 2, 2, 3)), "label": np.array(labels)}
+    with pytest.raises(ValueError, match=f"2 of 2 ids have fewer: .*{told}"):
+        data.by_id(Rows(columns, class_names="ab"), 2, 2)
+
+
+def test_batches_by_id_are_always_full():
+    with pytest.raises(TypeError, match="remainder"):
+        data.by_id(rows(), 3, 3, remainder=True)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (np.full((len(IDS), 2), np.nan), "expected finite vectors"),
+        (np.zeros((3, 2)), "expected ids of 3 vectors"),
+    ],
+)
+def test_vectors_that_are_not_those_of_the_rows(vectors, message):
+    with pytest.raises(ValueError, match=message):
+        data.hard_triplets(rows(), vectors)
+
+
+def test_hard_ones_of_vectors_that_overflow_float16():
+    vectors = np.array([[0], [1], [2], [300], [310], [320]], "float16")
+    found = data.hard_triplets(rows(np.repeat([0, 1], 3)), vectors)
+    assert [numbers_of(raw)["negative"] for raw in found] == [3, 3, 3, 2, 2, 2]
 
 
 @pytest.mark.parametrize(

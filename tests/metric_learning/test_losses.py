@@ -211,19 +211,31 @@ def test_golden():
 
 def test_draws_are_as_frequent_as_their_odds_say():
     z = losses.unit(tf.constant(np.random.default_rng(0).normal(size=(40, 8)), tf.float32))
-    odds = losses.log_odds(z)
     d = np.linalg.norm(z[:, None] - z[None], axis=-1)
     close = np.clip(d, 0.5, 1.4)
     expected = close**-6 * (1 - close**2 / 4) ** -2.5 * (d <= 1.4)
     negative = np.arange(40)[:, None] // 4 != np.arange(40)[None] // 4
+    odds = losses.log_odds(z, tf.constant(negative))
     expected = expected * negative
     expected /= expected.sum(1, keepdims=True)
     found = np.zeros((40, 40))
     for number in range(400):
-        found += losses.drawn(odds, tf.constant(negative), np.arange(40), None, number).numpy()
+        found += losses.drawn(odds, np.arange(40), None, number).numpy()
     assert (found.sum(1) == 400).all()
     assert np.abs(found / 400 - expected).mean() < 0.01
     assert not found[~negative].any()
+
+
+def test_where_all_are_far_any_may_be_drawn():
+    """Ids that are orthogonal, as of a network that has learned."""
+    z, ids = tf.constant(np.repeat(np.eye(8, dtype="float32"), 4, axis=0)), np.repeat(range(8), 4)
+    negative = ids[:, None] != ids
+    odds = losses.log_odds(z, tf.constant(negative))
+    found = sum(losses.drawn(odds, ids + n, None, 0).numpy().astype(int) for n in range(300))
+    assert not found[~negative].any()
+    np.testing.assert_array_equal(found.sum(1), 300)
+    assert (found[negative] > 0).mean() > 0.99
+    assert found.max() < 40
 
 
 def test_a_draw_depends_on_the_ids_alone():
@@ -238,12 +250,12 @@ def test_a_draw_depends_on_the_ids_alone():
 def test_what_is_drawn_is_paid_for(name):
     """All draws by hand, of the masks that the draw gives."""
     z, ids = vectors(16, 8), np.repeat(np.arange(4), 4)
-    halves = losses.halves(ids)
-    positive, negative = (mask.numpy() for mask in losses.pairs(halves))
-    odds = losses.log_odds(tf.constant(z))
+    digits = losses.digits(ids)
+    positive, negative = losses.pairs(digits)
+    odds, positive = losses.log_odds(tf.constant(z), negative), positive.numpy()
     triplets = []
     for number in range(3):
-        mask = losses.drawn(odds, tf.constant(negative), halves, None, number).numpy()
+        mask = losses.drawn(odds, digits, None, number).numpy()
         for a in range(16):
             p = np.flatnonzero(positive[a])[number]
             (n,) = np.flatnonzero(mask[a])
@@ -284,6 +296,23 @@ def test_all_embeddings_equal_have_a_finite_gradient(loss, vector):
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("name", sorted(set(LOOPS) - {"nt_xent", "info_nce", "n_pairs"}))
+def test_near_a_collapse_gradients_are_what_they_were(name):
+    """All but equal: of differences of squares there would be little left."""
+    z = (vectors(1) + 1e-3 * vectors(8)).astype("float32")
+    found = value_and_gradient(ALL[name], IDS, z)
+    expected = value_and_gradient(LOOPS[name], IDS, z.astype("float64"))
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["hard", "semi_hard"])
+def test_far_ones_are_mined_too(name):
+    z = 1e5 * vectors()
+    found, expected = (value_and_gradient(f, IDS, z)[0] for f in (ALL[name], LOOPS[name]))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 @every
 def test_nan_shows(loss):
     z = vectors()
@@ -303,9 +332,12 @@ def test_large_ids_are_told_apart(loss):
     z = vectors()
     if loss in (ALL["distance_weighted"], ALL["margin"]):
         pytest.skip("of other ids the draw is another")
-    for more in (2**24, 2**40):  # where float32 knows every other number, or fewer
+    for more in (2**24, 2**40, 2**58):  # where float32 knows every other number, or fewer
         assert loss(IDS + more, z) == loss(IDS, z) != 0
         assert loss(IDS * more, z) == loss(IDS, z)
+    hashes = IDS.astype("uint64") * 2**60
+    for ids in (IDS - 2**60, hashes, hashes + np.uint64(IDS)):
+        assert loss(ids, z) == loss(IDS, z)
 
 
 def test_large_ids_in_fit():
@@ -330,6 +362,27 @@ def test_large_ids_in_fit():
 def test_what_are_no_ids(ids, message):
     with pytest.raises(ValueError, match=message):
         TripletLoss()(ids, vectors(2))
+
+
+@pytest.mark.parametrize("ids", [7, np.arange(7), np.zeros((1, 1), int)])
+def test_ids_of_other_embeddings(ids):
+    with pytest.raises(ValueError, match="expected ids of 8 embeddings, got"):
+        NTXent()(ids, vectors())
+
+
+def test_examples_have_no_weights_of_their_own():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(3)(inputs))
+    model.compile("sgd", ContrastiveLoss())
+    for weights in ({"sample_weight": np.ones(8)}, {"class_weight": {0: 2.0, 1: 1.0}}):
+        with pytest.raises(ValueError, match=r"ContrastiveLoss compares examples .* class_weight"):
+            model.fit(vectors(), np.arange(8) % 2, verbose=0, **weights)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
+def test_other_types_are_refused(dtype):
+    with pytest.raises(ValueError, match="dtype must be one of 'float32', not"):
+        NTXent(dtype=dtype)
 
 
 def test_unknown_words():

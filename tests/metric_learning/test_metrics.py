@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import keras
@@ -13,8 +14,10 @@ from sklearn.metrics import normalized_mutual_info_score, roc_curve
 
 from keras_vision.metric_learning import index, losses
 from keras_vision.metric_learning.metrics import (
+    WORD,
     BatchRecall,
     EqualErrorRate,
+    all_pairs,
     equal_error_rate,
     map_at_r,
     nmi,
@@ -330,7 +333,7 @@ def test_one_batch_is_as_the_functions():
 def test_at_a_threshold_is_within_it():
     metric = EqualErrorRate(4)
     metric.update_state([0, 1, 0], np.float32([[0], [0.5], [1.5]]))
-    np.testing.assert_array_equal(metric.counts, [[1, 1, 0, 0], [0, 0, 1, 0]])
+    np.testing.assert_array_equal(counted(metric), [[1, 1, 0, 0], [0, 0, 1, 0]])
 
 
 def test_beyond_the_limit_and_nan():
@@ -338,13 +341,13 @@ def test_beyond_the_limit_and_nan():
     metric = EqualErrorRate()
     metric.update_state([0, 0, 1, 1], vectors)
     assert metric.result() == 0
-    assert np.asarray(metric.counts)[0, -1] == 4
+    assert counted(metric)[0, -1] == 4
     metric = EqualErrorRate(limit=10.0)
     metric.update_state([0, 1, 0, 1], vectors)
     rate, _ = equal_error_rate(*pairs_of(vectors, np.array([0, 1, 0, 1])))
     assert float(metric.result()) == pytest.approx(rate, abs=0.01)
     metric.update_state([0, 1], np.full((2, 1), np.nan))
-    assert np.asarray(metric.counts)[0, -1] == 1
+    assert counted(metric)[0, -1] == 1
     metric = BatchRecall()
     metric.update_state([0, 0, 0], np.float32([[np.nan], [0.1], [0.2]]))
     assert float(metric.result()) == pytest.approx(2 / 3)
@@ -376,16 +379,55 @@ def test_collapsed():
     assert recall == pytest.approx(recall_at(np.ones((16, 3)), np.arange(16) // 2))
 
 
+def test_float_ids_are_refused():
+    for metric in metrics():
+        with pytest.raises(ValueError, match="ids must be whole numbers, got float32"):
+            metric.update_state(np.zeros(3, "float32"), np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_all_pairs_of_any_length(scale):
+    vectors = np.random.default_rng(0).normal(size=(9, 4))
+    ids = np.arange(9) // 3
+    same, distances = all_pairs((scale * vectors).astype("float32"), ids)
+    expected = [(i, j) for i in range(9) for j in range(i + 1, 9)]
+    np.testing.assert_array_equal(same, [ids[i] == ids[j] for i, j in expected])
+    away = [np.linalg.norm(vectors[i] - vectors[j]) for i, j in expected]
+    np.testing.assert_allclose(distances, scale * np.array(away), rtol=1e-5)
+
+
+def test_all_pairs_take_no_more_memory_than_they_are():
+    vectors = np.zeros((1500, 512), "float32")
+    tracemalloc.start()
+    same, distances = all_pairs(vectors, np.arange(1500))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * (same.nbytes + distances.nbytes) + 4 * vectors.nbytes  # and not 512 times
+
+
 def test_ids_of_any_size_count():
     ids = np.array([2**40, 2**40 + 1, 2**40])
     assert updated(np.float32([[0], [0.1], [1]]), ids)[1] == 0
 
 
+def counted(metric):
+    full, left = np.asarray(metric.counts, "int64")
+    return full * WORD + left
+
+
 def test_counts_beyond_those_of_float32():
     metric = EqualErrorRate(2)
-    metric.counts.assign([[2**24 + 1, 0], [0, 2**33]])
+    ids, vectors = np.arange(3000) % 2, np.zeros((3000, 1))
+    for _ in range(8):
+        metric.update_state(ids, vectors)
+    different, same = 8 * 1500**2, 8 * (1500 * 1499)
+    assert min(different, same) > 2**24
+    np.testing.assert_array_equal(counted(metric), [[different, 0], [same, 0]])
+    full = np.array([[[2.0**22, 0], [0, 2**20]], np.zeros((2, 2))])  # 2^38 and 2^36 pairs
+    metric.counts.assign(full)
     metric.update_state([0, 1], np.zeros((2, 1)))
-    np.testing.assert_array_equal(metric.counts, [[2**24 + 2, 0], [0, 2**33]])
+    np.testing.assert_array_equal(counted(metric), [[2**38 + 1, 0], [0, 2**36]])
+    assert float(metric.result()) == pytest.approx(1)
 
 
 def trained(vectors, ids, **compiled):
