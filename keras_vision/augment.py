@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from keras_vision.images import VOID
+
 # Their boxes were seen up to ten pixels beside what they hold, in Keras 3.15.
 MISPLACE_BOXES = (keras.layers.RandomCrop, keras.layers.RandAugment)
 
@@ -17,6 +19,8 @@ def by(*layers):
     `bounding_box_format="xyxy"` for them. All else stays as it is, a single `box` too.
 
     As `mix` it maps a batch (images, y), where y is one-hot (B, classes), or label maps (B, H, W).
+    What comes into a label map from beyond its edges, as layers with a constant fill have it, is
+    void, 255.
 
     Each keeps its dtype, but for one-hot labels, which are float32. Raises ValueError for layers
     that do not transform images, for AugMix, which cannot be told what to draw, and for boxes in
@@ -69,13 +73,13 @@ def for_keras(example):
         if "boxes" in example:
             data["bounding_boxes"] = {"boxes": example["boxes"], "labels": example["labels"]}
         if "label_map" in example:
-            data["segmentation_masks"] = example["label_map"][..., None]
+            data["segmentation_masks"] = void_at_zero(example["label_map"])
         elif "masks" in example:
             data["segmentation_masks"] = tf.transpose(example["masks"], (1, 2, 0))
         return data
     images, y = example
     if len(y.shape) == 3:
-        return {"images": images, "segmentation_masks": y[..., None]}
+        return {"images": images, "segmentation_masks": void_at_zero(y)}
     if len(y.shape) != 2:
         raise ValueError(
             "expected one-hot labels (B, classes) or label maps (B, H, W), got the shape "
@@ -89,11 +93,11 @@ def restored(example, data):
     masks = data.get("segmentation_masks")
     if not isinstance(example, dict):
         images, y = example
-        y = data["labels"] if masks is None else like(masks[..., 0], y)
+        y = data["labels"] if masks is None else void_again(masks, y)
         return like(data["images"], images), y
     found = {"image": like(data["images"], example["image"])}
     if "label_map" in example:
-        found["label_map"] = like(masks[..., 0], example["label_map"])
+        found["label_map"] = void_again(masks, example["label_map"])
     elif "masks" in example:
         found["masks"] = like(tf.transpose(masks, (2, 0, 1)), example["masks"])
     if "boxes" in example:
@@ -104,6 +108,15 @@ def restored(example, data):
         for name in {"boxes", "labels", "masks", "crowd", "area"} & found.keys():
             found[name] = tf.boolean_mask(found[name], inside)
     return {**example, **found}
+
+
+def void_at_zero(label_maps):
+    """Label maps (..., H, W) -> masks (..., H, W, 1); 0, with which layers fill, is void."""
+    return tf.cast(label_maps, tf.int32)[..., None] - VOID
+
+
+def void_again(masks, label_maps):
+    return like(masks[..., 0] + VOID, label_maps)
 
 
 def like(values, original):

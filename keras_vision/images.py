@@ -15,7 +15,11 @@ from PIL import Image
 from keras_vision import _reading, _writing
 from keras_vision._writing import FORMATS
 
-__all__ = ["FORMATS", "holds_several", "named", "read", "read_all", "reader", "save", "scaled"]
+__all__ = ["FORMATS", "VOID", "holds_several", "named", "read", "read_all", "reader", "save"]
+__all__ += ["scaled"]
+
+VOID = 255  # in label maps: what has no class, and is neither learned nor measured
+UPWARDS = 4  # how many times a small photo's short side, at most, its long side becomes
 
 
 def read(image):
@@ -59,10 +63,14 @@ def reader(image, place=""):
 def scaled(rgb, short):
     """uint8 (H, W, 3) -> the same with this short side, without aliasing, as torchvision; where it
     is None, as it is.
+
+    Photos that are small and very long stay smaller, so that they do not become huge.
     """
     if short is None or min(rgb.shape[:2]) == short:
         return rgb
-    height, width = (max(round(side * short / min(rgb.shape[:2])), 1) for side in rgb.shape[:2])
+    least, most = min(rgb.shape[:2]), max(rgb.shape[:2])
+    over = max(1, short * most / least / max(UPWARDS * short, most))
+    height, width = (max(round(side * short / (least * over)), 1) for side in rgb.shape[:2])
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR))
 
 

@@ -15,7 +15,6 @@ TALLEST = 3  # height over width beyond which a picture is drawn narrower there
 DPI = 100
 COLOURS = matplotlib.colormaps["tab10"].colors
 KEY = 1.6  # inches beside a photo for what the colours of its labels mean
-VOID = 255
 TILE = 0.6  # inches of a square picture's side in a mosaic
 
 
@@ -155,7 +154,7 @@ def labels(photo, found, names=None, palette=None, share=0.6):
         raise ValueError(
             f"the labels are {found.shape}, and the photo {rgb.shape[:2]}: expected the same size"
         )
-    present = [label for label in np.unique(found) if label != VOID]
+    present = [label for label in np.unique(found) if label != images.VOID]
     colours = {label: colour_of(label, palette) for label in present}
     painted = rgb.astype("float32")
     for label, colour in colours.items():

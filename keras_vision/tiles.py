@@ -20,13 +20,21 @@ class Tiled:
     each: maps outputs to what is kept of them, such as the most probable class; called piece by
         piece.
 
-    Where no pixel sees farther than 96 pixels, pieces make what the whole would.
+    Where no pixel sees farther than 96 pixels, pieces make what the whole would; but networks that
+    stretch their answer to the picture, as FCN without skips, stretch a piece less than the whole.
+    Raises ValueError where outputs have another size.
     """
 
     def __init__(self, model, each):
         self.model, self.each = model, each
-        shape = (1, VALID, VALID, model.input_shape[-1])
-        self.lost = max((VALID - model.compute_output_shape(shape)[1]) // 2, 0)
+        sides = VALID, VALID + CORE
+        made = [model.compute_output_shape((1, n, n, model.input_shape[-1]))[1] for n in sides]
+        self.lost, odd = divmod(VALID - made[0], 2)
+        if made[1] - made[0] != CORE or self.lost < 0 or odd:
+            raise ValueError(
+                f"expected {model.name} to answer each pixel, or the middle ones, but of "
+                f"{sides[0]} and {sides[1]} pixels a side it makes {made[0]} and {made[1]}"
+            )
 
     def predict_on_batch(self, pictures):
         _, height, width, _ = pictures.shape

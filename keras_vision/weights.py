@@ -100,10 +100,20 @@ def load(model, path, importers=None):
 
 
 def saved_model(path):
-    """The model in a `.keras` file, uncompiled. Raises FileNotFoundError where there is none."""
+    """The model in a `.keras` file, uncompiled. Raises FileNotFoundError where there is none, and
+    ValueError where it is damaged.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} is missing")
-    return keras.saving.load_model(path, compile=False)
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is no whole .keras file")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file raises whatever its bytes happen to mean
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} is no whole .keras file: {reason}") from error
 
 
 def load_keras(model, path):

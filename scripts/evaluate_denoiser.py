@@ -74,6 +74,12 @@ def single(grey, photo, function):
     return 255 * function(photo / 255, channel_axis=-1)
 
 
+def cleaned(model, noisy, grey):
+    """As `denoise` would; of grey photos all channels are one."""
+    found = model.predict(noisy, batch_size=4, verbose=0)
+    return found.mean(-1, keepdims=True) if grey else found
+
+
 def psnr(photos, found):
     """The mean over photos, in decibels."""
     error = np.mean((np.clip(found, 0, 255) - photos) ** 2, axis=(1, 2, 3))
@@ -109,7 +115,7 @@ def main():
                 )
                 for way in (wavelet, nl_means, nl_means_fast)
             },
-            args.weights: psnr(photos, model.predict(noisy, batch_size=4, verbose=0)),
+            args.weights: psnr(photos, cleaned(model, noisy, args.grey)),
         }
     print(f"PSNR of {len(photos)} photos at noise of")
     print(pd.DataFrame(table).to_string(float_format="{:.2f}".format))

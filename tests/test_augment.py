@@ -178,3 +178,26 @@ def test_numbers_cannot_be_mixed():
 def test_layers_that_will_not_do(layer, message):
     with pytest.raises(ValueError, match=message):
         augment.by(layers.RandomFlip(), layer)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.RandomTranslation((0.4, 0.4), (0.4, 0.4), fill_mode="constant"),
+        layers.RandomPerspective(1.0, 0.5, interpolation="nearest"),
+        layers.RandomRotation((0.2, 0.2), "constant"),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_what_comes_into_a_label_map_is_void(layer, dtype):
+    raw = {"image": np.full((24, 24, 3), 200, "uint8"), "label_map": np.full((24, 24), 7, dtype)}
+    seeds = [(number, 4) for number in range(8)]
+    found = drawn(augment.by(layer), raw, seeds)
+    labels, image = (np.stack([one[name] for one in found]) for name in ("label_map", "image"))
+    assert set(np.unique(labels)) == {7, 255}
+    assert (labels[image[..., 0] == 0] == 255).all()
+    assert labels.dtype == dtype
+    batch = tf.stack([raw["image"]] * 2), tf.stack([raw["label_map"]] * 2)
+    labels = [y for _, y in drawn(augment.by(layer), batch, seeds)]
+    assert set(np.unique(labels)) == {7, 255}

@@ -619,3 +619,19 @@ def test_of_two_processes_one_saves(tmp_path, links):
     for writer in writers:
         writer.communicate()
     assert len(os.listdir(tmp_path)) == 150
+
+
+@pytest.mark.parametrize(
+    ("shape", "short", "expected"),
+    [
+        ((60, 90), 30, (30, 45)),
+        ((10, 40), 20, (20, 80)),
+        ((3, 500), 520, (12, 2080)),
+        ((500, 1), 64, (500, 1)),
+        ((1024, 8192), 512, (512, 4096)),
+        ((100, 3000), 200, (100, 3000)),
+    ],
+)
+def test_scaled_photos_do_not_become_huge(shape, short, expected):
+    found = images.scaled(np.zeros((*shape, 3), "uint8"), short)
+    assert found.shape == (*expected, 3)

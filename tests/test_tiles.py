@@ -98,3 +98,15 @@ def test_each_is_called_piece_by_piece(small_pieces):
     assert (found.dtype, found.shape) == (np.uint8, (1, 130, 130))
     np.testing.assert_array_equal(found, photo.argmax(-1))
     assert len(sizes) == 9
+
+
+@pytest.mark.parametrize(
+    ("layer", "made"),
+    [(layers.AveragePooling2D(2), "286 and"), (layers.UpSampling2D(2), "1144 and"),
+     (layers.ZeroPadding2D(2), "576 and"), (layers.Conv2D(3, 2), "571 and")],
+)  # fmt: skip
+def test_networks_that_answer_other_pixels(layer, made):
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, layer(inputs), name="other")
+    with pytest.raises(ValueError, match=f"expected other to answer each pixel.*makes {made}"):
+        tiles.Tiled(model, np.asarray)

@@ -293,3 +293,19 @@ def test_two_processes_and_one_killed(server, home):
     server.go.set()
     first.communicate()
     assert server.asked[1].startswith("bytes=")
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "text", "other"])
+def test_a_damaged_model_is_told(damage, tmp_path):
+    inputs = keras.Input((2,))
+    path = tmp_path / "model.keras"
+    keras.Model(inputs, keras.layers.Dense(400)(inputs)).save(path)
+    whole = bytearray(path.read_bytes())
+    if damage == "flipped":
+        whole[len(whole) // 2] ^= 255
+    path.write_bytes({"cut": whole[:-99], "flipped": whole, "text": b"weights"}.get(damage, b""))
+    if damage == "other":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.txt", "a")
+    with pytest.raises(ValueError, match=rf"{path.name} is no whole \.keras file"):
+        weights.saved_model(path)

@@ -10,7 +10,6 @@ from PIL import Image
 from keras_vision.datasets import _photos
 from keras_vision.rows import Rows
 
-VOID = 255  # what has no class: neither learned nor measured
 UNKNOWN = -1
 GREY = 0  # in the header of a PNG
 

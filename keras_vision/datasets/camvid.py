@@ -6,6 +6,7 @@ It is for non-commercial use (CC BY-NC 4.0).
 from pathlib import Path
 
 from keras_vision.datasets import _label_maps, check_split
+from keras_vision.images import VOID
 
 splits = ("train", "val", "test")
 class_names = (
@@ -21,7 +22,7 @@ palette = (
 class_weights = (
     0.2595, 0.1826, 4.5640, 0.1417, 0.9051, 0.3826, 9.6446, 1.8418, 0.6823, 6.2478, 7.3614,
 )  # fmt: skip
-LABELS = {**{number: number for number in range(11)}, 11: _label_maps.VOID}
+LABELS = {**{number: number for number in range(11)}, 11: VOID}
 
 LAYOUT = """
 Expected is CamVid as the SegNet tutorial has it, `root` being the folder with:
@@ -52,7 +53,8 @@ def load(split, root, skip_broken=False):
         inner = sorted(root.glob(f"*/{split}.txt"))
         fix = f": root is one level too high, pass {str(inner[0].parent)!r}" if inner else ""
         raise FileNotFoundError(f"{path} is missing{fix}{LAYOUT}")
-    pairs = [pair(path, *numbered) for numbered in enumerate(path.read_text().splitlines(), 1)]
+    lines = enumerate(path.read_text().splitlines(), 1)
+    pairs = [pair(path, number, line) for number, line in lines if line.strip()]
     if not skip_broken:
         _label_maps.refuse_missing(root, [file for pair in pairs for file in pair], LAYOUT)
     rows = _label_maps.rows(root, pairs, LABELS, class_names)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vision.datasets import _label_maps, _photos, check_split
-from keras_vision.datasets._label_maps import VOID
+from keras_vision.images import VOID
 
 splits = ("train", "val", "test", "train_extra")
 KINDS = ("gtFine", "gtCoarse")

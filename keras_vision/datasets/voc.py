@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from keras_vision.datasets import _label_maps, check_split
+from keras_vision.images import VOID
 
 splits = ("train", "val", "trainval")
 class_names = (
@@ -10,7 +11,7 @@ class_names = (
     "cow", "dining table", "dog", "horse", "motorbike", "person", "potted plant", "sheep", "sofa",
     "train", "tv monitor",
 )  # fmt: skip
-LABELS = {**{number: number for number in range(len(class_names))}, 255: _label_maps.VOID}
+LABELS = {**{number: number for number in range(len(class_names))}, 255: VOID}
 
 
 def colour(label):

@@ -8,12 +8,12 @@ import numpy as np
 from keras import Model, layers, ops
 
 from keras_vision.classification import resnet
+from keras_vision.images import VOID
 from keras_vision.layers import ResizedLike, SeenAt
 from keras_vision.metric_learning.losses import FAR, mean
 
 MAPS = "c3", "c4", "c5"
 BLOCK = 2**22  # distances at a time
-VOID = 255  # in label maps: what is neither learned nor measured
 
 
 def build(backbone=None, dim=32):

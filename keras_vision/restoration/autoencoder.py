@@ -25,7 +25,8 @@ def build(shape=(28, 28, 1), code=32, hidden=(512, 128)):
         x = layers.Dense(units, "relu", kernel_initializer="he_normal")(x)
     x = layers.Dense(math.prod(shape), name="decoded")(x)
     x = layers.Rescaling(255, dtype="float32")(x)
-    return Model(inputs, layers.Reshape(shape, name="image_again")(x), name="autoencoder")
+    x = layers.Reshape(shape, dtype="float32", name="image_again")(x)
+    return Model(inputs, x, name="autoencoder")
 
 
 def pca(pictures, code):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_vision.segmentation.segment import luminance
+from keras_vision.segmentation.segment import is_of_pictures, luminance, shapes_of
 from keras_vision.tiles import Tiled
 from keras_vision.verbs import answers, like
 
@@ -13,7 +13,8 @@ def denoise(model, photos):
     """Takes the noise from photos; how strong it is need not be told.
 
     model: of this room, such as `denoiser.build(weights="photos")`; maps pictures (B, H, W, C) in
-        0..255 to pictures of the same shape. One of a single channel makes grey photos.
+        0..255 to pictures of the same shape. One of a single channel makes grey photos, and grey
+        photos stay grey.
     photos: a path, PIL image or array (H, W, 3), a batch (B, H, W, 3), or an iterable of photos
         of mixed kinds and sizes, which is read as it goes.
 
@@ -25,10 +26,12 @@ def denoise(model, photos):
     grey = model.input_shape[-1] == 1
 
     def prepare(rgb):
-        return luminance(rgb) if grey else rgb, None
+        return luminance(rgb) if grey else rgb, bool((rgb == rgb[..., :1]).all())
 
-    def finish(_, clean):
-        return np.repeat(clean, 3, axis=-1) if grey else clean
+    def finish(was_grey, clean):
+        if was_grey and not grey:
+            clean = np.rint(clean.mean(-1, keepdims=True)).astype("uint8")
+        return np.broadcast_to(clean, (*clean.shape[:2], 3)).copy()
 
     return like(
         photos, answers(Tiled(model, whole_numbers), photos, prepare, finish, BATCH, "denoise")
@@ -37,11 +40,11 @@ def denoise(model, photos):
 
 def check(model):
     """Raises ValueError unless the model maps pictures to pictures."""
-    taken, made = model.input_shape, model.output_shape
-    if taken != made or taken[1:-1] != (None, None):
+    taken, made = shapes_of(model)
+    if taken != made or not is_of_pictures(taken):
         raise ValueError(
-            "expected a denoiser, such as denoiser.build(), that maps pictures (B, H, W, C) of "
-            f"any size to pictures; got {model.name}, from {taken} to {made}"
+            "expected a denoiser, such as denoiser.build(), that maps pictures (B, H, W, 3 or 1) "
+            f"of any size to pictures; got {model.name}, from {taken} to {made}"
         )
 
 

@@ -38,7 +38,7 @@ def dncnn(weights=None, channels=3, filters=64, depth=17):
 
 
 def network(name, features, weights, channels):
-    published.check({"channels": channels}, "channels", range(1, 5))
+    published.check({"channels": channels}, "channels", (1, 3))
     inputs = Input((None, None, channels), name="image")
     x = features(published.balanced(inputs))
     # At first it finds no noise, and lets the picture pass.

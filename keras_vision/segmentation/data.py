@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_vision import resizing
-from keras_vision.segmentation.losses import VOID
+from keras_vision.images import VOID
+from keras_vision.segmentation.metrics import known
 
 
 def example(raw, classes):
@@ -53,9 +54,8 @@ def resize(raw, size, whole=None, corner=(0, 0)):
 
 def resized(raw, seed=None, *, short):
     """`resize` to this short side, as `segment` shows photos to a network."""
-    shape = tf.shape(raw["image"])[:2]
-    scale = short / tf.reduce_min(shape)
-    return resize(raw, tf.cast(tf.round(tf.cast(shape, scale.dtype) * scale), tf.int32))
+    shape = tf.cast(tf.shape(raw["image"])[:2], tf.float64)
+    return resize(raw, tf.cast(tf.round(shape * short / tf.reduce_min(shape)), tf.int32))
 
 
 def crop(raw, seed, size, scales=(0.5, 2.0)):
@@ -126,11 +126,11 @@ def median_frequency(rows, classes):
 
     Eigen, Fergus 2015, section 6.3.2: a frequency is of pixels, among all that are not void in
     photos that show the class. A class that none shows gets 0, for it costs nothing anyway.
+    Raises ValueError for labels that are neither in 0..classes-1 nor 255.
     """
     of_class, around = np.zeros(classes), np.zeros(classes)
     for raw in rows.as_numpy_iterator():
-        labels = raw["label_map"]
-        counts = np.bincount(labels[labels != VOID], minlength=classes)
+        counts = np.bincount(known(raw["label_map"], classes), minlength=classes)
         of_class += counts
         around += (counts > 0) * counts.sum()
     frequency = of_class / np.maximum(around, 1)

@@ -12,8 +12,13 @@ def evaluate(model, rows, short=None):
     rows: raw dicts with "image" and "label_map", such as `datasets.camvid.load("test", root)`;
         their `class_names` name the table's rows.
     short: for `segment`.
+
+    Raises ValueError where the model has other classes than the dataset, or that has no labels.
     """
-    return metrics.table(matrix(model, rows, short), getattr(rows, "class_names", None) or None)
+    names, classes = getattr(rows, "class_names", None) or None, model.output_shape[-1]
+    if names and len(names) != classes:
+        raise ValueError(f"{model.name} has {classes} classes, the dataset {len(names)}: {names}")
+    return metrics.table(matrix(model, rows, short), names)
 
 
 def scores(model, rows):
@@ -25,6 +30,8 @@ def scores(model, rows):
 def matrix(model, rows, short=None):
     """The confusion (C, C) of all pixels of a dataset."""
     truth, classes = [], model.output_shape[-1]
+    if "label_map" not in rows.element_spec:
+        raise ValueError(f'expected raw dicts with a "label_map", got {sorted(rows.element_spec)}')
 
     def photos():
         for raw in rows.as_numpy_iterator():

@@ -43,13 +43,15 @@ def build(classes=None, weights=None, backbone=None, skips=None, side_head=False
         place of VGG's, which was fully connected.
     side_head: whether there is a second answer, from c4, which helped to train torchvision's. Then
         the outputs are {"logits", "aux"}; its loss was weighed 0.5 there.
-    short: the short side, in pixels, of photos as `segment` shows them to it; by default what the
-        weights know, or else the photos' own.
+    short: the short side, in pixels, of photos as `segment` shows them to it; by default what
+        "coco_voc" knows, or else the photos' own.
 
     Raises ValueError where arguments make no network, or another than that of the weights, and
     OSError where weights are not found or cannot be fetched.
     """
     published.check({"skips": skips, "classes": classes}, "skips", (None, 0, 1, 2))
+    if side_head and skips is not None:
+        raise ValueError(f"side_head goes with skips=None, torchvision's network, not {skips}")
     path = weights and files.find(weights, {}, PUBLISHED)
     classes = classes or published.classes_of(path, HEAD, VOC)
     inputs = Input((None, None, 3), name="image")
@@ -126,6 +128,8 @@ def strides_of(backbone):
 
 def interpolated(x, factor, **settings):
     """Maps (B, h, w, C) -> (B, factor h, factor w, C), bilinear until it learns better."""
+    if factor == 1:
+        return x
     return layers.Conv2DTranspose(
         *(x.shape[-1], 2 * factor, factor, "same"),
         use_bias=False,

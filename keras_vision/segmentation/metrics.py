@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 from keras import ops
 
-from keras_vision.segmentation.losses import VOID
+from keras_vision.images import VOID
 
 
 @keras.saving.register_keras_serializable("keras_vision")
 class Confusion(keras.metrics.Metric):
-    """Counts pixels of class i that are taken for j; void ones, 255, never count.
+    """Counts pixels of class i that are taken for j; what is no class, as void, 255, never counts.
 
-    Takes labels (B, H, W), and logits (B, H, W, C) or labels for the second. `result` is
+    Takes labels (B, H, W), and logits (B, H, W, C) or labels for the second; examples have no
+    weights. `result` is
     {"pixel_accuracy", "class_accuracy", "mean_iou"}: the share of pixels that are right, its mean
     over the classes that occur, and the mean of intersection over union over those that occur or
     are predicted; 0 before there is any. `matrix` has the counts, `table` the figures by class.
@@ -31,11 +32,15 @@ class Confusion(keras.metrics.Metric):
         )
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        if len(y_pred.shape) == len(y_true.shape) + 1:
+        if sample_weight is not None:
+            raise ValueError("Confusion counts pixels: give it in metrics, not weighted_metrics")
+        y_true, y_pred = map(ops.convert_to_tensor, (y_true, y_pred))
+        if y_pred.shape[-1] == self.classes and len(y_pred.shape) == 4:
             y_pred = ops.argmax(y_pred, axis=-1)
         truth, found = (ops.cast(ops.reshape(y, (-1,)), "int32") for y in (y_true, y_pred))
+        known = (truth >= 0) & (truth < self.classes) & (found >= 0) & (found < self.classes)
         # What is void falls behind the last number, and is cut off there.
-        cell = ops.where(truth == VOID, self.classes**2, truth * self.classes + found)
+        cell = ops.where(known, truth * self.classes + found, self.classes**2)
         ones = ops.ones_like(cell)  # added up, which compiles everywhere, as bincount does not
         counts = ops.segment_sum(ones, cell, num_segments=self.classes**2 + 1)[:-1]
         counts = ops.reshape(counts, (self.classes, self.classes))
@@ -68,11 +73,25 @@ class Confusion(keras.metrics.Metric):
 
 
 def confusion(labels, found, classes):
-    """(C, C) int64 of label maps, in NumPy, of any shape."""
+    """(C, C) int64 of label maps, in NumPy, of any shape.
+
+    Raises ValueError for labels that are neither in 0..classes-1 nor 255, and what is found
+    outside 0..classes-1.
+    """
     labels, found = (np.asarray(x, "int64").ravel() for x in (labels, found))
-    known = labels != VOID
-    cells = labels[known] * classes + found[known]
+    seen = labels != VOID
+    cells = known(labels, classes) * classes + known(found[seen], classes, ())
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+
+
+def known(labels, classes, void=(VOID,)):
+    """Those labels that are not void, (N,); ValueError where they are no classes either."""
+    labels = labels[~np.isin(labels, void)]
+    wrong = np.setdiff1d(labels, np.arange(classes))
+    if len(wrong):
+        also = f", or {', '.join(map(str, void))}" if void else ""
+        raise ValueError(f"expected labels in 0..{classes - 1}{also}, got {wrong[:5].tolist()}")
+    return labels
 
 
 def table(matrix, names=None):

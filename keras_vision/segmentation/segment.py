@@ -27,9 +27,12 @@ def segment(model, photos, short=None, probabilities=False):
     Returns, in the photo's own size, int32 (H, W), or with probabilities float32 (H, W, classes):
     an array for one photo or a batch, a list for a list, and for a generator one that reads each
     photo when its turn comes.
-    Raises ValueError where the model is no segmenter, or a photo none, with its name.
+    Raises ValueError where the model is no segmenter, or a photo none, with its name, or `short`
+    is below 1.
     """
     check(model)
+    if short is not None and short < 1:
+        raise ValueError(f"short must be 1 pixel or more, not {short}")
     short = short or short_side(model)
     decode = probabilities_of if probabilities else most_probable
     grey = model.input_shape[-1] == 1
@@ -49,12 +52,22 @@ def segment(model, photos, short=None, probabilities=False):
 
 def check(model):
     """Raises ValueError unless the model is a segmenter of this room."""
-    taken, made = model.input_shape, model.output_shape
-    if not isinstance(made, tuple) or len(made) != 4 or taken[1:-1] != (None, None):
+    taken, made = shapes_of(model)
+    if not is_of_pictures(taken) or not isinstance(made, tuple) or len(made) != 4:
         raise ValueError(
-            "expected a segmenter, such as fcn.build(), that maps pictures (B, H, W, C) of any "
-            f"size to logits (B, H, W, classes); got {model.name}, from {taken} to {made}"
+            "expected a segmenter, such as fcn.build(), that maps pictures (B, H, W, 3 or 1) of "
+            f"any size to logits (B, H, W, classes); got {model.name}, from {taken} to {made}"
         )
+
+
+def shapes_of(model):
+    """Those of its inputs and outputs, None where it does not say."""
+    return tuple(getattr(model, name, None) for name in ("input_shape", "output_shape"))
+
+
+def is_of_pictures(shape):
+    """Whether it is one of pictures (B, H, W, C) of any size, in colour or grey."""
+    return shape in [(None, None, None, channels) for channels in (1, 3)]
 
 
 def luminance(rgb):

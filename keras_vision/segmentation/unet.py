@@ -29,7 +29,8 @@ def build(
     norm: whether a BatchNorm follows each convolution, as it does not in the paper.
     short: the short side, in pixels, of photos as `segment` shows them to it; None is their own.
 
-    None is what the weights have, or else two classes, 64 filters, no BatchNorm, any size.
+    None is what "shapes" has, or else 64 filters, no BatchNorm, the photos' own size; the classes
+    are those of any weights, or else two.
     Raises ValueError where arguments make no network, or another than that of the weights, and
     OSError where weights are not found.
     """

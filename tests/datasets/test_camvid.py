@@ -239,3 +239,10 @@ def test_real_frames(data_root, split, count):
     with Image.open(data_root / "CamVid" / names(raws)[-1].replace("/", "annot/")) as image:
         truth = np.asarray(image)
     np.testing.assert_array_equal(raws[-1]["label_map"], np.where(truth == 11, 255, truth))
+
+
+def test_empty_lines_of_a_list_are_nothing(root):
+    before = len(camvid.load("val", root))
+    with (root / "val.txt").open("a") as file:
+        file.write("\n  \n")
+    assert len(camvid.load("val", root)) == before

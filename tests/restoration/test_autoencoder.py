@@ -47,3 +47,12 @@ def test_shapes():
     model = autoencoder.build((6, 5, 3), code=4, hidden=(7,))
     assert model.predict_on_batch(np.zeros((2, 6, 5, 3))).shape == (2, 6, 5, 3)
     assert model.get_layer("code").output.shape == (None, 4)
+
+
+def test_pictures_are_float32_in_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = autoencoder.build((4, 4, 1), 2, (8,))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model(np.zeros((1, 4, 4, 1))).dtype == "float32"

@@ -90,3 +90,19 @@ def test_skips_say_nothing_at_first():
         assert not np.any(model.get_layer(name).kernel)
     with pytest.raises(ValueError, match="No such layer"):
         fcn.build(3, backbone=vgg.backbone(11, width=1 / 16), skips=1).get_layer("score_c3")
+
+
+def test_of_a_dilated_backbone_skips_are_where_the_maps_are():
+    """c4 and c5 are as large: what c5 says is not moved before c4 is added."""
+    backbone = resnet.backbone(18, small=True, width=1 / 16)
+    one = backbone.output["c4"]
+    same = keras.Model(backbone.input, {"c3": backbone.output["c3"], "c4": one, "c5": one})
+    model = fcn.build(2, backbone=same, skips=1)
+    assert "up_c4" not in [layer.name for layer in model.layers]
+    x = np.zeros((1, 4, 4, 2))
+    assert fcn.interpolated(x, 1, name="up") is x
+
+
+def test_the_side_head_is_torchvisions():
+    with pytest.raises(ValueError, match="side_head goes with skips=None"):
+        fcn.build(3, backbone=resnet.backbone(18, width=1 / 16), skips=2, side_head=True)

@@ -238,6 +238,52 @@ def test_compiled_by_xla_for_any_size(answers, loss):
 
 
 @each
+@pytest.mark.parametrize("number", [4, 7, -1])
+def test_what_is_no_class_is_void(answers, loss, number):
+    labels, logits = answers
+    strange = np.where(labels == 255, number, labels.astype("int32"))
+    np.testing.assert_array_equal(loss.call(strange, logits), loss.call(labels, logits))
+
+
+@each
+def test_labels_with_a_channel_are_the_same(answers, loss):
+    labels, logits = answers
+    square = labels[:1, :3, :3], logits[:1, :3, :3]  # which would fit, were it not the same
+    for truth, given in (answers, square):
+        np.testing.assert_array_equal(loss.call(truth[..., None], given), loss.call(truth, given))
+    for truth in (labels[0], labels[:, :2], np.stack([labels] * 2, -1)):
+        with pytest.raises(ValueError, match=r"expected labels \(2, 3, 4\) of logits"):
+            loss(truth, logits)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy([1.0, 2, 3]), Focal(2.0, [*WEIGHTS, 1.0])])
+def test_weights_of_other_classes(answers, loss):
+    with pytest.raises(ValueError, match=r"expected weights of 4 classes, got [35]"):
+        loss(*answers)
+
+
+def test_weights_of_examples_are_for_losses_of_examples(answers):
+    with pytest.raises(ValueError, match="sample_weight with per_image=True only"):
+        LovaszSoftmax()(*answers, sample_weight=[1.0, 0.0])
+    first = LovaszSoftmax(per_image=True)(*answers, sample_weight=[2.0, 0.0])
+    alone = LovaszSoftmax(per_image=True)(*(x[:1] for x in answers))
+    assert float(first) == pytest.approx(float(alone), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_pictures_of_more_pixels_than_float32_counts():
+    """The same rows again and again: of the whole it is what it is of a part."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, (1, 4, 4096))
+    logits = random.normal(0, 1, (1, 4, 4096, 2)).astype("float32")
+    part = labels, logits
+    whole = np.tile(labels, (1, 1200, 1)), np.tile(logits, (1, 1200, 1, 1))
+    assert whole[0].size > 2**24
+    for loss in (Dice(), LovaszSoftmax()):
+        assert float(loss(*whole)) == pytest.approx(float(loss(*part)), rel=1e-3)
+
+
+@each
 def test_saved_and_loaded(answers, loss, tmp_path):
     labels, logits = answers
     inputs = keras.Input((None, None, 4))

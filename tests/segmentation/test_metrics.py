@@ -190,3 +190,32 @@ def test_table_of_nothing():
     assert list(rows.index) == [0, 1, 2, "mean"]
     assert rows[["iou", "accuracy", "precision"]].isna().all(axis=None)
     assert (rows["pixels"] == 0).all()
+
+
+def test_labels_with_a_channel(maps):
+    labels, found = maps
+    for truth, answer in (
+        (labels[..., None], logits_of(found)),
+        (labels[..., None], found[..., None]),
+        (labels[..., None], found),
+    ):
+        metric = Confusion(CLASSES)
+        metric.update_state(truth, answer)
+        np.testing.assert_array_equal(metric.matrix, confusion(labels, found, CLASSES))
+
+
+def test_what_is_no_class_never_counts():
+    metric = Confusion(3)
+    truth, found = np.array([[0, 1, 2, 3, -1, 1, 0]]), np.array([[0, 1, 2, 0, 0, 3, -1]])
+    metric.update_state(truth, found)
+    np.testing.assert_array_equal(metric.matrix, np.eye(3))
+    with pytest.raises(ValueError, match=r"labels in 0\.\.2, or 255, got \[-1, 3\]"):
+        confusion(truth, found, 3)
+    with pytest.raises(ValueError, match=r"labels in 0\.\.2, got \[-1, 3\]"):
+        confusion(np.zeros(7), found, 3)
+    assert confusion([255, 0], [9, 0], 3).sum() == 1  # nobody asks what is found there
+
+
+def test_weights_are_refused(maps):
+    with pytest.raises(ValueError, match="in metrics, not weighted_metrics"):
+        Confusion(CLASSES).update_state(*maps, sample_weight=np.ones(6))

@@ -154,3 +154,20 @@ def test_a_panorama_within_two_gigabytes(tmp_path):
     # getrusage would tell the tests' own peak, which a child inherits.
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)
     assert int(peak) * 1024 < 2e9
+
+
+@pytest.mark.parametrize("short", [0, -5])
+def test_a_short_side_of_nothing(nearest_colour, flag, short):
+    with pytest.raises(ValueError, match=f"short must be 1 pixel or more, not {short}"):
+        segment(nearest_colour(), flag[0], short)
+
+
+def test_evaluate_says_what_does_not_fit(nearest_colour, flag):
+    photo, labels = flag
+    columns = {"image": photo[None], "label_map": labels[None] + 9}
+    with pytest.raises(ValueError, match="has 3 classes, the dataset 2: "):
+        evaluate(nearest_colour(), Rows(columns, class_names="ab"))
+    with pytest.raises(ValueError, match=r"labels in 0\.\.2, or 255, got \[9, 10, 11\]"):
+        evaluate(nearest_colour(), Rows(columns))
+    with pytest.raises(ValueError, match=r"with a \"label_map\", got \['image'\]"):
+        evaluate(nearest_colour(), Rows({"image": photo[None]}))
