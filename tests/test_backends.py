@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from keras_vision import colorization
 
@@ -33,6 +34,7 @@ np.savez(f"{folder}/jax.npz", photo=photo, logits=logits, scores=scores, loss=lo
 """
 
 
+@pytest.mark.slow
 def test_the_colouriser_under_jax(tmp_path):
     import keras
 

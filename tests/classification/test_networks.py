@@ -136,7 +136,7 @@ def test_any_size_saved_and_loaded(name, tmp_path):
         np.testing.assert_allclose(model(x), logits, rtol=1e-3, atol=1e-4)  # eagerly
 
 
-@pytest.mark.quick("alexnet", "resnet18")
+@pytest.mark.quick("alexnet")
 @kinds
 def test_overfits_a_batch(name):
     """Also in mixed precision, in which it is compiled here."""

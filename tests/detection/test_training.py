@@ -60,7 +60,7 @@ def test_one_replica_and_two_agree(config, tmp_path, two_replicas):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
-@pytest.mark.quick("mixed_bfloat16")
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_giou_and_mixed_precision_learn(config, precision):
     model = partial(compiled, GIoULoss())

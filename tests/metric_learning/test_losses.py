@@ -172,7 +172,7 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("name", LOOPS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_equals_the_loop(name, seed):
     z = vectors(seed=seed)
     if name in ("n_pairs", "info_nce", "contrastive"):

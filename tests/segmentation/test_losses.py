@@ -296,6 +296,7 @@ def test_saved_and_loaded(answers, loss, tmp_path):
     assert values[0] == values[1] != 0
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one(two_replicas, tmp_path):
     """The areas of a batch are those of all replicas."""
     random = np.random.default_rng(2)

@@ -78,7 +78,7 @@ LEARNERS = {
 }
 
 
-@pytest.mark.quick("fcn_8s", "unet")
+@pytest.mark.quick("unet")
 @pytest.mark.parametrize(("build", "steps"), LEARNERS.values(), ids=LEARNERS)
 def test_pictures_are_learned_by_heart(build, steps):
     """Quarters of one colour each, of which one is void and may become anything."""

@@ -16,6 +16,7 @@ from keras_vision.training.strategy import agree_with_one
 lesson_2 = runpy.run_path(Path(__file__).with_name("lesson_2.py"))["model"]
 
 
+@pytest.mark.slow
 def test_two_replicas_train_lesson_2_as_one(tmp_path, two_replicas):
     """Dropout and Adam included; in float64, where rounding cannot grow into a difference."""
     train = BatchData(mnist.load("train", mnist.SUBSET), 128)
