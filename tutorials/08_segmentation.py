@@ -28,7 +28,7 @@ from keras_vision import arithmetic, augment, lesson, plots, tiles
 from keras_vision.classification import resnet
 from keras_vision.classification.data import in_turn
 from keras_vision.datasets import cityscapes, samples, shapes
-from keras_vision.layers import MaxPoolingWithIndices, MaxUnpooling
+from keras_vision.layers import CroppedLike, MaxPoolingWithIndices, MaxUnpooling
 from keras_vision.optimizers import Muon, warmup_cosine
 from keras_vision.rows import Rows
 from keras_vision.segmentation import evaluate, fcn, losses, metrics, segment, unet
@@ -326,7 +326,7 @@ def way_up(known):
     encoder.trainable = False
     image = keras.Input((None, None, 3))
     *finer, below = encoder(image)
-    x = unet.up(below, finer, norm=True)
+    x = CroppedLike()([unet.up(below, finer, norm=True), image])  # it padded them to multiples
     return keras.Model(
         image, keras.layers.Conv2D(len(NAMES), 1, dtype="float32", name="logits")(x)
     )

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_vision import resizing
 from keras_vision.images import VOID
-from keras_vision.segmentation.metrics import known
+from keras_vision.segmentation.metrics import among
 
 
 def example(raw, classes):
@@ -130,7 +130,8 @@ def median_frequency(rows, classes):
     """
     of_class, around = np.zeros(classes), np.zeros(classes)
     for raw in rows.as_numpy_iterator():
-        counts = np.bincount(known(raw["label_map"], classes), minlength=classes)
+        labels = raw["label_map"]
+        counts = np.bincount(among(labels[labels != VOID], classes), minlength=classes)
         of_class += counts
         around += (counts > 0) * counts.sum()
     frequency = of_class / np.maximum(around, 1)

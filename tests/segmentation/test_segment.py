@@ -167,7 +167,9 @@ def test_evaluate_says_what_does_not_fit(nearest_colour, flag):
     columns = {"image": photo[None], "label_map": labels[None] + 9}
     with pytest.raises(ValueError, match="has 3 classes, the dataset 2: "):
         evaluate(nearest_colour(), Rows(columns, class_names="ab"))
-    with pytest.raises(ValueError, match=r"labels in 0\.\.2, or 255, got \[9, 10, 11\]"):
+    with pytest.raises(
+        ValueError, match=r"labels in 0\.\.2, and 255 where void, got \[9, 10, 11\]"
+    ):
         evaluate(nearest_colour(), Rows(columns))
     with pytest.raises(ValueError, match=r"with a \"label_map\", got \['image'\]"):
         evaluate(nearest_colour(), Rows({"image": photo[None]}))
