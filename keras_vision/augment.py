@@ -111,12 +111,16 @@ def restored(example, data):
 
 
 def void_at_zero(label_maps):
-    """Label maps (..., H, W) -> masks (..., H, W, 1); 0, with which layers fill, is void."""
-    return tf.cast(label_maps, tf.int32)[..., None] - VOID
+    """Label maps (..., H, W) -> masks (..., H, W, 1): void is 0, with which layers fill, and a
+    label l is -1 - l, so that no fill is one.
+    """
+    labels = tf.cast(label_maps, tf.int32)
+    return tf.where(labels == VOID, 0, -1 - labels)[..., None]
 
 
 def void_again(masks, label_maps):
-    return like(masks[..., 0] + VOID, label_maps)
+    masks = tf.cast(tf.round(masks[..., 0]), tf.int32)
+    return like(tf.where(masks >= 0, VOID, -1 - masks), label_maps)
 
 
 def like(values, original):

@@ -15,11 +15,11 @@ from keras_vision.images import VOID
 class Confusion(keras.metrics.Metric):
     """Counts pixels of class i that are taken for j; what is no class, as void, 255, never counts.
 
-    Takes labels (B, H, W), and logits (B, H, W, C) or labels for the second; examples have no
-    weights. `result` is
-    {"pixel_accuracy", "class_accuracy", "mean_iou"}: the share of pixels that are right, its mean
-    over the classes that occur, and the mean of intersection over union over those that occur or
-    are predicted; 0 before there is any. `matrix` has the counts, `table` the figures by class.
+    Takes labels (B, H, W), and logits (B, H, W, C) or labels for the second; ValueError for
+    weights of examples. `result` is {"pixel_accuracy", "class_accuracy", "mean_iou"}: the share of
+    pixels that are right, its mean over the classes that occur, and the mean of intersection over
+    union over those that occur or are predicted; 0 before there is any. `matrix` has the counts,
+    `table` the figures by class.
     """
 
     def __init__(self, classes, name="confusion", **kwargs):
