@@ -218,7 +218,7 @@ def test_mixed_precision_is_near_float32(precision):
     assert difference.mean() < 0.1
 
 
-@pytest.mark.quick("313")
+@pytest.mark.slow
 @pytest.mark.parametrize("bins", [313, None])
 def test_overfits_a_small_batch(bins):
     """Four photos of one colour each, told apart by their lightness."""

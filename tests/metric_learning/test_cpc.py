@@ -223,6 +223,7 @@ def stripes(count=8):
     return np.repeat(np.repeat(colours, 8, axis=2), 64, axis=1)[:, :, :64].astype("float32")
 
 
+@pytest.mark.slow
 def test_what_comes_below_is_foretold():
     """Of 8 pictures, whose rows are all alike."""
     model, images = cpc.build(filters=16, dim=16), stripes()

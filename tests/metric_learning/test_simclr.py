@@ -228,6 +228,7 @@ def fitted(model, optimizer, loss, steps, count=8):
     return model, float(cost)
 
 
+@pytest.mark.slow
 def test_views_of_a_picture_come_nearer_than_others():
     model = simclr.build(small_backbone(), dim=16)
     ((images, ids),) = flow()(seed=1).take(1)  # views that it will not be trained on

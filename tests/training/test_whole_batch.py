@@ -102,6 +102,7 @@ def assert_as_one(config, two_replicas, loss, example, validated=0):
             np.testing.assert_allclose(found, expected, rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_every_kind_of_loss(config, two_replicas, capsys):
     def example(raw):
         return raw["image"], dict.fromkeys(losses(), raw["label"])
