@@ -96,11 +96,11 @@ class TripletLoss(EmbeddingLoss):
         positive, negative = pairs(ids)
         fixed = ops.stop_gradient(d)
         if self.mining == "hard":
-            positive = best(ops.where(positive, fixed, -FAR)) & positive  # the farthest alone
+            positive = greatest(fixed, positive)  # the farthest alone
         choose = {
             "all": lambda near, number: negative,
             "hard": partial(nearest, fixed, negative),
-            "semi_hard": partial(semi_hard, fixed, negative),
+            "semi_hard": partial(semi_hard, fixed, negative, greatest(fixed, negative)),
             "distance_weighted": partial(drawn, log_odds(embeddings, negative), ids),
         }[self.mining]
         weights, costing, chosen = triplets(fixed, positive, self.margin, choose)
@@ -301,9 +301,10 @@ def triplets(d, positive, margin, choose):
     def step(this, near, number, found):
         weights, costing, chosen = found
         mine = choose(near, number) & ops.any(this, axis=1, keepdims=True)
-        costs = as_numbers(mine & (margin + near - d > 0))
-        weights += as_numbers(this) * ops.sum(costs, axis=1, keepdims=True) - costs
-        return weights, costing + ops.sum(costs), chosen + ops.sum(as_numbers(mine))
+        costs = as_numbers(mine & (d < near + margin))
+        count = ops.sum(costs, axis=1, keepdims=True)
+        weights += ops.where(this, count, -costs)
+        return weights, costing + ops.sum(count), chosen + ops.sum(as_numbers(mine))
 
     return over_positives(d, positive, step, (ops.zeros_like(d), 0.0, 0.0))
 
@@ -336,16 +337,14 @@ def over_positives(d, positive, step, found):
     return ops.while_loop(lambda number, *_: number <= ops.max(rank), body, (0, *found))[1:]
 
 
-def semi_hard(d, negative, near, number):
+def semi_hard(d, negative, farthest, near, number):
     """The nearest that is farther than the positive; where none is, the farthest."""
-    farther = ops.where(negative & (d > near), -d, -FAR)
-    last = ops.where(negative, d, -FAR)
-    none = ops.max(farther, axis=1, keepdims=True) <= -FAR
-    return best(ops.where(none, last, farther)) & negative
+    farther = negative & (d > near)
+    return ops.where(ops.any(farther, axis=1, keepdims=True), least(d, farther), farthest)
 
 
 def nearest(d, negative, near, number):
-    return best(ops.where(negative, -d, -FAR)) & negative
+    return least(d, negative)
 
 
 def drawn(odds, ids, near, number):
@@ -356,8 +355,7 @@ def drawn(odds, ids, near, number):
     # The greatest of them, with Gumbel noise added, is drawn as they say.
     uniform = keras.random.uniform(ops.shape(odds), 1e-7, 1, seed=Seed(ids, number))
     noise = -ops.log(-ops.log(uniform))
-    there = odds > -FAR
-    return best(ops.where(there, odds + noise, -FAR)) & there
+    return greatest(odds + noise, odds > -FAR)
 
 
 def log_odds(vectors, negative, cutoff=0.5, farthest=1.4):
@@ -375,9 +373,17 @@ def log_odds(vectors, negative, cutoff=0.5, farthest=1.4):
     return ops.where(ops.where(ops.any(near, axis=1, keepdims=True), near, negative), -log_q, -FAR)
 
 
-def best(scores):
-    """Mask (B, B) of the greatest in each row, of equal ones the first."""
-    return ops.arange(ops.shape(scores)[1]) == ops.argmax(scores, axis=1)[:, None]
+def greatest(values, among):
+    """Mask (B, B) of the greatest of each row among those of a mask; of equal ones the first."""
+    return at(ops.argmax(ops.where(among, values, -FAR), axis=1), among)
+
+
+def least(values, among):
+    return at(ops.argmin(ops.where(among, values, FAR), axis=1), among)
+
+
+def at(numbers, among):
+    return among & (ops.arange(ops.shape(among)[1]) == numbers[:, None])
 
 
 class Seed(keras.random.SeedGenerator):

@@ -1,6 +1,7 @@
 """The papers' loops, written plainly, are the oracles; pytorch-metric-learning where it agrees."""
 
 import os
+import re
 import subprocess
 import sys
 from itertools import product
@@ -440,6 +441,49 @@ for name in sys.argv[3:]:
     found[name + "/gradient"] = jax.grad(value)(given["z"])
 np.savez(sys.argv[2], **found)
 """
+
+
+LARGE = """
+import keras_vision.quiet
+import sys
+import numpy as np
+import tensorflow as tf
+from pathlib import Path
+from keras_vision.metric_learning import losses
+
+loss = eval(sys.argv[1], vars(losses))
+
+@tf.function
+def gradient(ids, z):
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        value = loss(ids, z)
+    return tape.gradient(value, z)
+
+z = np.random.default_rng(0).normal(size=(4096, 128)).astype("float32")
+z /= np.linalg.norm(z, axis=1, keepdims=True)
+for count in (64, 4096):  # first what TensorFlow needs anyway
+    gradient(tf.repeat(tf.range(count // 4), 4), tf.constant(z[:count]))
+    print(Path("/proc/self/status").read_text())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "TripletLoss()",
+        "TripletLoss(squared=False, mining='hard')",
+        "TripletLoss(squared=False, mining='semi_hard')",
+        "NTXent()",
+    ],
+)
+def test_a_batch_of_4096_within_a_gigabyte(loss):
+    command = [sys.executable, "-c", LARGE, loss]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, after = map(int, re.findall(r"VmHWM:\s+(\d+) kB", done.stdout))
+    assert (after - before) * 1024 < 1e9
 
 
 @pytest.mark.slow
