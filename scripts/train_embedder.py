@@ -32,8 +32,8 @@ LOSSES = {
     "contrastive": losses.ContrastiveLoss,
     "triplet": losses.TripletLoss,
     "margin": losses.MarginLoss,
-    "nt_xent": partial(losses.NTXent, 0.1),
-    "info_nce": partial(losses.InfoNCE, 0.1),
+    "nt_xent": partial(losses.NTXent, 0.05),
+    "info_nce": partial(losses.InfoNCE, 0.05),
 }
 MININGS = "all", "hard", "semi_hard", "distance_weighted"
 SEEN = 20  # people of ORL to learn from; the others are never seen
