@@ -1,8 +1,9 @@
-"""Pixels -> a picture file, all of it or nothing at all."""
+"""Pixels -> a picture file; any file is written whole or not at all."""
 
 import os
 import secrets
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -39,6 +40,24 @@ def encode(rgb, suffix, name):
 
 
 def write(path, data, overwrite):
+    """Bytes -> a file. Errors name it as it was given, and say what to do."""
+    name = repr(os.fspath(path))
+    try:
+        # Through a link, so that the file behind it is replaced and not the link.
+        _whole(Path(os.path.realpath(path)), data, overwrite)
+    except FileExistsError as error:
+        fix = "pass overwrite=True to replace it, or choose another name"
+        raise FileExistsError(f"{name} exists already: {fix}") from error
+    except FileNotFoundError as error:
+        fix = f"make the folder first, Path({str(Path(path).parent)!r}).mkdir(parents=True)"
+        raise FileNotFoundError(f"{name}: its folder does not exist: {fix}") from error
+    except PermissionError as error:
+        raise PermissionError(f"{name}: no permission to write in its folder") from error
+    except OSError as error:
+        raise OSError(f"{name} was not written: {error.strerror or error}") from error
+
+
+def _whole(path, data, overwrite):
     # The name appears once the file is whole: a kill or a full disk leaves the old one alone.
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:

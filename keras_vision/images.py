@@ -82,21 +82,8 @@ def save(path, rgb, overwrite=False):
     """
     if not isinstance(path, (str, os.PathLike)):
         raise ValueError(f"expected the path of a file to write, got {type(path).__name__}")
-    name = repr(os.fspath(path))
-    data = _writing.encode(rgb, Path(path).suffix.lower(), name)
-    try:
-        # Through a link, so that the picture behind it is replaced and not the link.
-        _writing.write(Path(os.path.realpath(path)), data, overwrite)
-    except FileExistsError as error:
-        fix = "pass overwrite=True to replace it, or choose another name"
-        raise FileExistsError(f"{name} exists already: {fix}") from error
-    except FileNotFoundError as error:
-        fix = f"make the folder first, Path({str(Path(path).parent)!r}).mkdir(parents=True)"
-        raise FileNotFoundError(f"{name}: its folder does not exist: {fix}") from error
-    except PermissionError as error:
-        raise PermissionError(f"{name}: no permission to write in its folder") from error
-    except OSError as error:
-        raise OSError(f"{name} was not written: {error.strerror or error}") from error
+    data = _writing.encode(rgb, Path(path).suffix.lower(), repr(os.fspath(path)))
+    _writing.write(path, data, overwrite)
 
 
 def holds_several(images):

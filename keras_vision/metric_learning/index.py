@@ -146,11 +146,12 @@ class Index:
         """Writes all to a `.npz`: the whole file, or nothing.
 
         Names are written as strings, unless they are the default's numbers.
-        Raises FileExistsError unless `overwrite`, and ValueError for another suffix.
+        Raises FileExistsError unless `overwrite`, OSError if it cannot be written, and ValueError
+        for another suffix.
         """
-        name, path = repr(os.fspath(path)), Path(path)
-        if path.suffix.lower() != ".npz":
-            raise ValueError(f"{name}: expected the suffix .npz, got {path.suffix!r}")
+        suffix = Path(path).suffix
+        if suffix.lower() != ".npz":
+            raise ValueError(f"{os.fspath(path)!r}: expected the suffix .npz, got {suffix!r}")
         arrays = {"vectors": self.vectors}
         if self.names.dtype == object:
             arrays["names"] = np.array(list(map(str, self.names)))
@@ -158,11 +159,7 @@ class Index:
             arrays["graph"] = faiss().serialize_index(self.graph)
         file = BytesIO()
         np.savez(file, **arrays)
-        try:
-            _writing.write(Path(os.path.realpath(path)), file.getbuffer(), overwrite)
-        except FileExistsError as error:
-            fix = "pass overwrite=True to replace it, or choose another name"
-            raise FileExistsError(f"{name} exists already: {fix}") from error
+        _writing.write(path, file.getbuffer(), overwrite)
 
     @classmethod
     def load(cls, path):

@@ -52,7 +52,8 @@ def write(folder, vectors, names, pictures=None, overwrite=False):
     folder = Path(folder)
     there = [name for name in files if (folder / name).exists()]
     if there and not overwrite:
-        raise FileExistsError(f"{folder}: {', '.join(there)} exists already; overwrite=True")
+        fix = "pass overwrite=True to replace them, or choose another folder"
+        raise FileExistsError(f"{folder}: {', '.join(there)} exist already: {fix}")
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         data = data if isinstance(data, bytes) else f"{data}\n".encode()

@@ -270,6 +270,11 @@ def test_the_whole_file_or_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"make the folder first, Path\(.*\).mkdir"):
+        Index(np.eye(2)).save(tmp_path / "no folder" / "gallery.npz")
+
+
 def test_another_suffix_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected the suffix .npz, got '.npy'"):
         Index(np.eye(2)).save(tmp_path / "gallery.npy")
