@@ -93,7 +93,10 @@ def jitter(strength=1.0):
 
 
 def rotate(images, seed):
-    """By 90, 180 or 270 degrees; of square pictures."""
+    """By 90, 180 or 270 degrees; ValueError where pictures are not square."""
+    height, width = images.shape[1:3]
+    if height != width and None not in (height, width):
+        raise ValueError(f"expected square pictures to rotate, got {height}x{width}: crop them")
     images = ops.cast(images, "float32")
     turns = ops.floor(uniform(images, seed, 0, 1, 4))
     return sum(

@@ -180,6 +180,11 @@ def test_drop_colour_leaves_the_luminance():
     assert share(dropped, 0.2)
 
 
+def test_what_is_not_square_is_not_rotated():
+    with pytest.raises(ValueError, match="expected square pictures to rotate, got 16x12"):
+        views.rotate(IMAGES[:, :, :12], seed())
+
+
 def test_rotate_by_one_two_or_three_quarters():
     found = many(views.rotate, IMAGES[0])
     turned = [(found == np.rot90(IMAGES[0], turns)).all((1, 2, 3)) for turns in (1, 2, 3)]
