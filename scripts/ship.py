@@ -51,7 +51,8 @@ def halve(checkpoint, target):
                 return
             if isinstance(item, h5py.Dataset):
                 dtype = "float16" if item.ndim > 1 else item.dtype
-                packed = {"compression": "gzip"} if item.ndim else {}
+                # To pack small arrays would cost more than it saves: two kilobytes each.
+                packed = {"compression": "gzip"} if item.ndim > 1 else {}
                 new.create_dataset(name, data=item[()].astype(dtype), **packed)
             else:
                 new.require_group(name)

@@ -10,7 +10,7 @@ from keras_vision.layers import SeenAt
 
 # Of shipped weights: arguments of `resnet.backbone`, `dim`, `short` and `at`.
 FORMS = {
-    "omniglot": ({"depth": 18, "small": True, "width": 0.25}, 128, 48, "c4"),
+    "omniglot": ({"depth": 18, "small": True, "width": 0.375}, 128, 48, "c4"),
     "faces": ({"depth": 18, "small": True, "width": 0.5}, 128, 64, "c4"),
 }
 SHIPPED = {name: Path(__file__).parent / "shipped" / f"{name}.weights.h5" for name in FORMS}
