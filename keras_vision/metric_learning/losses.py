@@ -7,7 +7,7 @@ what one would. Where a batch has no valid pair or triplet, it is 0, and so is i
 keeps to matrices of B x B.
 """
 
-from functools import partial
+from functools import partial, reduce
 
 import keras
 from keras import ops
@@ -238,8 +238,8 @@ def digits(ids):
 
 def pairs(ids):
     """(positive, negative), bool (B, B): what has the same id, but for itself, and another."""
-    ids = ops.reshape(ids, (ops.shape(ids)[0], -1))
-    same = ops.all(ids[:, None] == ids[None], axis=-1)
+    columns = ops.unstack(ids, axis=1) if len(ids.shape) > 1 else [ids]
+    same = reduce(ops.logical_and, (of[:, None] == of for of in columns))
     itself = ops.eye(ops.shape(ids)[0], dtype="bool")
     return ops.logical_and(same, ops.logical_not(itself)), ops.logical_not(same)
 
