@@ -7,7 +7,6 @@ import keras
 from keras import Input, Model, layers, ops
 
 from keras_vision.classification import published
-from keras_vision.layers import normalization
 
 # Windows of convolutions: a cell sees 16x16 pixels, and the next one is 8 farther, half over it.
 WINDOWS = ((4, 2), (3, 2), (3, 2))
@@ -35,21 +34,29 @@ def encoder(filters=64, dim=64):
     x = published.standardized(inputs)
     for size, stride in WINDOWS:
         x = layers.Conv2D(filters, size, stride, use_bias=False)(x)
-        x = layers.ReLU()(normalization(x))
-        x = layers.ReLU()(normalization(layers.Conv2D(filters, 1, use_bias=False)(x)))
+        x = layers.ReLU()(normalized(x))
+        x = layers.ReLU()(normalized(layers.Conv2D(filters, 1, use_bias=False)(x)))
     return Model(inputs, layers.Conv2D(dim, 1, dtype="float32")(x), name="patches")
 
 
 def above(x, filters):
     """A masked convolution: a cell sees itself, its row, and the row above, and none below."""
     x = layers.ZeroPadding2D(((1, 0), (1, 1)))(x)
-    return normalization(layers.Conv2D(filters, (2, 3))(x))
+    return normalized(layers.Conv2D(filters, (2, 3))(x))
+
+
+def normalized(x):
+    """Each place on its own. BatchNorm would tell a prediction, by the means of a batch, of what it
+    is to foretell.
+    """
+    return layers.LayerNormalization()(x)
 
 
 def info_nce(queries, keys):
     """-log(exp(q_i k_i) / sum_j exp(q_i k_j)) of each query (N, D) with its own key (N, D): (N,).
 
-    log N minus its mean is at most the mutual information of the two (section 2.3).
+    log N minus its mean is at most the mutual information of the two (section 2.3), where the other
+    keys are drawn without regard to the query.
     """
     logits = ops.matmul(queries, ops.transpose(keys))
     return ops.logsumexp(logits, axis=1) - ops.sum(queries * keys, axis=1)

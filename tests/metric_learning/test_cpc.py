@@ -41,8 +41,10 @@ def seen_by(function, inputs):
     return tf.reduce_any(tape.gradient(value, inputs) != 0, axis=(0, 3)).numpy()
 
 
-def squares(model, row, column, steps):
-    return lambda images: tf.reduce_sum(model(images)[:, row, column, steps] ** 2)
+def squares(model, row, column, steps, training=False):
+    return lambda images: tf.reduce_sum(
+        model(images, training=training)[:, row, column, steps] ** 2
+    )
 
 
 def block(shape, rows, columns):
@@ -58,14 +60,15 @@ def test_a_cell_sees_16_pixels(model, row, column):
     np.testing.assert_array_equal(seen, block((40, 40), rows, columns))
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("row", [0, 1, 3, 5])
-def test_a_prediction_sees_nothing_below_its_row(model, row):
+def test_a_prediction_sees_nothing_below_its_row(model, row, training):
     """But what is above, as far as three masked layers reach; and nothing of what it foretells."""
     images = photos(72, 80, 8)
-    seen = seen_by(squares(model, row, 3, slice(1, None)), images)
+    seen = seen_by(squares(model, row, 3, slice(1, None), training), images)
     rows = (max(8 * (row - 3), 0), 8 * row + 16)
     np.testing.assert_array_equal(seen, block((72, 80), rows, (0, 8 * 6 + 16)))
-    foretold = seen_by(squares(model, row + GAP, slice(None), 0), images)
+    foretold = seen_by(squares(model, row + GAP, slice(None), 0, training), images)
     assert not (seen & foretold).any()
     assert (seen | foretold)[8 * row + 15 : 8 * row + 17].any(1).all()  # which begins right below
 
@@ -103,7 +106,9 @@ def test_mixed_precision(model):
     mixed.set_weights(model.get_weights())
     images = photos(48, 48, 2)
     assert mixed(images).dtype == tf.float32
-    np.testing.assert_allclose(mixed(images), model(images), atol=0.1)
+    # Three digits, of which cells that hardly differ lose some as they are normalised.
+    assert np.mean(np.abs(mixed(images) - model(images))) < 0.02
+    np.testing.assert_allclose(mixed(images), model(images), atol=0.4)
 
 
 # 2. The loss
@@ -229,10 +234,10 @@ def test_what_comes_below_is_foretold():
     model, images = cpc.build(filters=16, dim=16), stripes()
     model.compile(keras.optimizers.Adam(3e-3), Predictive(), jit_compile=False)
     start = float(model.train_on_batch(images, np.zeros(8)))
-    for _ in range(60):
+    for _ in range(200):
         found = float(model.train_on_batch(images, np.zeros(8)))
     candidates = np.mean([np.log(8 * (7 - rows) * 7) for rows in (2, 3, 4)])
     assert start > candidates - 0.5
     # A column's cells are equal, so that no more than the column can be told.
     least = np.mean([np.log(7 - rows) for rows in (2, 3, 4)])
-    assert least - 0.01 < found < least + 0.4
+    assert least - 0.01 < found < least + 0.2
