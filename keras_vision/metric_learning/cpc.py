@@ -46,8 +46,8 @@ def above(x, filters):
 
 
 def normalized(x):
-    """Each place on its own. BatchNorm would tell a prediction, by the means of a batch, of what it
-    is to foretell.
+    """Each place on its own. BatchNorm would tell a prediction, by the means of a batch, of what
+    it is to foretell.
     """
     return layers.LayerNormalization()(x)
 
@@ -55,8 +55,8 @@ def normalized(x):
 def info_nce(queries, keys):
     """-log(exp(q_i k_i) / sum_j exp(q_i k_j)) of each query (N, D) with its own key (N, D): (N,).
 
-    log N minus its mean is at most the mutual information of the two (section 2.3), where the other
-    keys are drawn without regard to the query.
+    log N minus its mean is at most the mutual information of the two (section 2.3), where the
+    other keys are drawn without regard to the query.
     """
     logits = ops.matmul(queries, ops.transpose(keys))
     return ops.logsumexp(logits, axis=1) - ops.sum(queries * keys, axis=1)

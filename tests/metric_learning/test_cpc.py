@@ -108,7 +108,7 @@ def test_mixed_precision(model):
     images = photos(48, 48, 2)
     assert mixed(images).dtype == tf.float32
     # Three digits, of which cells that hardly differ lose some as they are normalised.
-    assert np.mean(np.abs(mixed(images) - model(images))) < 0.02
+    assert np.mean(np.abs(mixed(images) - model(images))) < 0.05
     np.testing.assert_allclose(mixed(images), model(images), atol=0.4)
 
 
