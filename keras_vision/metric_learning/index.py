@@ -1,6 +1,8 @@
 """Which vectors of a gallery are nearest to others: exact, or approximate for millions."""
 
 import os
+import zlib
+from collections.abc import Iterable
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +14,8 @@ import pandas as pd
 from keras_vision import _writing
 
 BLOCK = 2**23  # distances at a time: 32 MB
+# Of files that are none, or broken, or packed in a way that Python cannot read.
+UNREADABLE = BadZipFile, EOFError, KeyError, RuntimeError, TypeError, ValueError, zlib.error
 LINKS, BUILDING, SEARCHING = 32, 100, 128  # of the graph; more find more, but slower
 
 
@@ -46,12 +50,12 @@ class Index:
         Returns a table with a row for each, nearest first: `query`, its number; `rank`, from 1 on;
         `name`; and `distance`.
         Raises ValueError where queries are not finite, or not (M, D) for the gallery's D, or top
-        is below 1.
+        is no whole number above 0.
         """
         queries = np.asarray(queries)
         queries = matrix(queries[None] if queries.ndim == 1 else queries, "queries")
-        if top < 1:
-            raise ValueError(f"top must be 1 at least, not {top}")
+        if not isinstance(top, (int, np.integer)) or top < 1:
+            raise ValueError(f"top must be a whole number, 1 at least, not {top!r}")
         top = min(top, len(self))
         search = self.nearest if self.graph is None else self.probably_nearest
         found = list(search(queries, np.full(len(queries), top)))
@@ -113,27 +117,37 @@ class Index:
 
     def ordered(self, query, places, top):
         """The `top` nearest of these places, which ascend: places (top,), distances (top,)."""
-        differences = self.vectors[places].astype("float64") - query
         with np.errstate(over="ignore"):
-            distances = np.sqrt((differences**2).sum(1))
+            distances = lengths(self.vectors[places].astype("float64") - query)
         order = np.argsort(distances, kind="stable")[:top]
         return places[order], distances[order]
 
     @cached_property
     def centre(self):
-        return self.vectors.mean(0, dtype="float64").astype(self.vectors.dtype)
+        """About the median: a mean would go with a single vector that is far out."""
+        some = self.vectors[:: len(self) // 1000 + 1]
+        return np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
+
+    @cached_property
+    def exponent(self):
+        """Of the power of 2 that the gallery around its centre is below, number by number."""
+        with np.errstate(over="ignore"):
+            low, high = (of(self.vectors, axis=0) - self.centre for of in (np.min, np.max))
+        return np.frexp(np.max([-low, high]))[1]
 
     @cached_property
     def prepared(self):
         """The gallery around its centre (N, D), and its vectors' square lengths (N,)."""
         vectors = self.around_centre(self.vectors)
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             return vectors, (vectors**2).sum(1)
 
     def around_centre(self, vectors):
-        """float32 (M, D): less is lost where vectors are close together but far from 0."""
+        """float32 (M, D), of which the gallery's are from -1 to 1: less is lost where vectors are
+        close together but far from 0, and squares are neither too large nor too small.
+        """
         with np.errstate(all="ignore"):
-            return (vectors - self.centre).astype("float32")
+            return np.ldexp(vectors - self.centre, -self.exponent).astype("float32")
 
     def check(self, queries):
         if queries.shape[1] != self.vectors.shape[1]:
@@ -168,11 +182,14 @@ class Index:
             with open(path, "rb") as file, np.load(file) as archive:
                 arrays = dict(archive)
             index = cls(arrays["vectors"], arrays.get("names"))
-        except (BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
+            if "graph" in arrays:
+                index.graph = faiss().deserialize_index(arrays["graph"])
+                sides = index.graph.ntotal, index.graph.d
+                if sides != index.vectors.shape:
+                    raise ValueError(f"a graph of {sides}, vectors of {index.vectors.shape}")
+            return index
+        except UNREADABLE as error:
             raise ValueError(f"{os.fspath(path)!r} is no index that was saved: {error}") from error
-        if "graph" in arrays:
-            index.graph = faiss().deserialize_index(arrays["graph"])
-        return index
 
 
 def matrix(vectors, what):
@@ -192,6 +209,13 @@ def matrix(vectors, what):
     return vectors
 
 
+def lengths(vectors):
+    """(N,) of float64 (N, D), though their squares may be too large or too small for it."""
+    exponents = np.frexp(np.abs(vectors).max(1, keepdims=True, initial=0))[1]
+    squares = np.ldexp(vectors, -exponents) ** 2
+    return np.ldexp(np.sqrt(squares.sum(1)), exponents[:, 0])
+
+
 def reached(row, count):
     """A number that `count` of the row (N,) are at most, and few others."""
     if len(row) >= 512 * count:  # of every 64 the least: 1 % of the time
@@ -202,6 +226,8 @@ def reached(row, count):
 def listed(names, count):
     if names is None:
         return np.arange(count)
+    if not isinstance(names, Iterable):
+        raise ValueError(f"expected names, one for each of {count} vectors, got {names!r}")
     names = np.fromiter(names, object)  # one by one, as np.array would take tuples apart
     if len(names) != count:
         raise ValueError(f"expected names of {count} vectors, got {len(names)}")

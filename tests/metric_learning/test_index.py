@@ -1,7 +1,9 @@
 """The table of all distances, sorted, is the oracle."""
 
+import math
 import sys
 import tracemalloc
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -21,15 +23,17 @@ def blobs(count, dimension=16, centres=40, spread=0.3, seed=0):
 
 def by_loop(vectors, queries, top):
     """(place, distance) of each rank, query after query."""
-    vectors, queries = np.asarray(vectors, "float64"), np.asarray(queries, "float64")
-    for query in queries:
-        distances = [np.linalg.norm(vector - query) for vector in vectors]
+    vectors = np.asarray(vectors, "float64").tolist()
+    for query in np.asarray(queries, "float64").tolist():
+        distances = [math.dist(vector, query) for vector in vectors]
         for place in sorted(range(len(vectors)), key=distances.__getitem__)[:top]:
             yield place, distances[place]
 
 
-def check(vectors, queries, top):
-    table = Index(vectors).search(queries, top)
+def check(vectors, queries, top, approximate=False):
+    if approximate:
+        pytest.importorskip("faiss")
+    table = Index(vectors, approximate=approximate).search(queries, top)
     assert list(table.columns) == COLUMNS
     places, distances = zip(*by_loop(vectors, queries, top), strict=True)
     assert table["name"].tolist() == list(places)
@@ -54,19 +58,42 @@ def test_many_vectors_few_nearest(queries):
     assert len(table) == 3 * queries
 
 
-@pytest.mark.parametrize(
-    ("scale", "offset"), [(1e-3, 100), (1e-25, 0), (1e25, 0), (1e60, 0), (1e-9, 1)]
-)
-def test_where_float32_cannot_tell(scale, offset):
-    """Close together and far from 0, too small, or too large to be squared."""
+@pytest.mark.parametrize("approximate", [False, True])
+@pytest.mark.parametrize(("scale", "offset"), [(1e-3, 100), (1e-9, 1)])
+def test_close_together_and_far_from_0(scale, offset, approximate):
     vectors, queries = (blobs(n, seed=n) * np.float64(scale) + offset for n in (150, 4))
-    check(vectors, queries, 6)
+    check(vectors, queries, 6, approximate)
 
 
-def test_one_that_lies_far_out():
+@pytest.mark.parametrize("approximate", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [(dtype, scale) for dtype in ("float32", "float64") for scale in (1e-44, 1e-25, 1e19, 1e20)]
+    + [("float64", scale) for scale in (1e-310, 1e-160, 1e60, 1e160, 1e307)],
+)
+def test_too_small_or_too_large_to_be_squared(dtype, scale, approximate):
+    vectors, queries = ((blobs(n, seed=n) * np.float64(scale)).astype(dtype) for n in (150, 4))
+    check(vectors, queries, 6, approximate)
+
+
+@pytest.mark.parametrize("far", [1e6, 1e12, 1e37])
+def test_one_that_lies_far_out(far):
     vectors = blobs(300)
-    vectors[17] = 1e6
+    vectors[17] = far
     check(vectors, vectors[15:19], 4)
+    if far < 1e37:  # else a graph in float32 takes the others for equal
+        check(vectors, vectors[15:17], 4, approximate=True)
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+@pytest.mark.parametrize("far", [1e6, 1e25, 1e38])
+def test_a_query_that_lies_far_out(far, approximate):
+    """Where distances differ by less than float64 can tell, the gallery's order counts."""
+    vectors, queries = blobs(300), np.eye(3, 16, dtype="float32") * np.float32(far)
+    exact, near = (Index(vectors, approximate=found) for found in (False, approximate))
+    expected = [distance for _, distance in by_loop(vectors, queries, 4)]
+    for found in (exact, near):
+        np.testing.assert_allclose(found.search(queries, 4)["distance"], expected, rtol=1e-12)
 
 
 def test_finds_itself_at_distance_0():
@@ -153,6 +180,7 @@ NAN = [[np.nan, 0], [0, 0], [np.inf, 1]]
         (NAN, None, "expected finite vectors, but 2 of 3 have NaN or infinity, .* number 0"),
         (np.eye(3), ["a", "b"], "expected names of 3 vectors, got 2"),
         (np.eye(3), [], "expected names of 3 vectors, got 0"),
+        (np.eye(3), 5, "expected names, one for each of 3 vectors, got 5"),
     ],
 )
 def test_what_is_no_gallery_is_refused(vectors, names, message):
@@ -167,7 +195,8 @@ def test_what_is_no_gallery_is_refused(vectors, names, message):
         ([], 5, "expected queries of 2 numbers, .* got queries of 0"),
         (np.zeros((1, 2, 2)), 5, r"expected queries \(N, D\), got the shape \(1, 2, 2\)"),
         (NAN[::-1], 5, "expected finite queries, but 2 of 3 .* number 0"),
-        ([1, 2], 0, "top must be 1 at least, not 0"),
+        ([1, 2], 0, "top must be a whole number, 1 at least, not 0"),
+        ([1, 2], 2.5, "top must be a whole number, 1 at least, not 2.5"),
     ],
 )
 def test_what_is_no_query_is_refused(queries, top, message):
@@ -282,6 +311,13 @@ def test_another_suffix_is_refused(tmp_path):
 
 def test_other_files_are_no_index(tmp_path):
     Index(np.eye(2)).save(tmp_path / "whole.npz")
+    packed = ZipFile(tmp_path / "whole.npz").read("vectors.npy")
+    with ZipFile(tmp_path / "packed.npz", "w") as file:
+        file.writestr("vectors.npy", packed)
+    # The way of packing is told in two places; there is no way 99.
+    data = bytearray((tmp_path / "packed.npz").read_bytes())
+    data[8] = data[data.index(b"PK\1\2") + 10] = 99
+    (tmp_path / "packed.npz").write_bytes(data)
     (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:-30])
     (tmp_path / "text.npz").write_bytes(b"no index")
     (tmp_path / "empty.npz").write_bytes(b"")
@@ -289,8 +325,17 @@ def test_other_files_are_no_index(tmp_path):
     np.savez(tmp_path / "pickled.npz", vectors=np.array([{}]))
     with open(tmp_path / "array.npz", "wb") as file:
         np.save(file, np.eye(2))
-    for name in ("cut", "text", "empty", "others", "pickled", "array"):
+    for name in ("cut", "text", "empty", "others", "pickled", "array", "packed"):
         with pytest.raises(ValueError, match=rf"{name}.npz' is no index that was saved"):
             Index.load(tmp_path / f"{name}.npz")
     with pytest.raises(FileNotFoundError):
         Index.load(tmp_path / "missing.npz")
+
+
+def test_a_graph_that_is_none_or_of_others(tmp_path):
+    faiss = pytest.importorskip("faiss")
+    other = faiss.serialize_index(Index(np.eye(3), approximate=True).graph)
+    for name, graph in {"cut": other[:-9], "other": other}.items():
+        np.savez(tmp_path / f"{name}.npz", vectors=np.eye(2, 3), graph=graph)
+        with pytest.raises(ValueError, match=rf"{name}.npz' is no index that was saved"):
+            Index.load(tmp_path / f"{name}.npz")
