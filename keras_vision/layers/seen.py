@@ -1,6 +1,7 @@
 """What a verb wants to know of a network, kept in the network."""
 
 import keras
+import numpy as np
 from keras import layers
 
 
@@ -27,6 +28,12 @@ class SeenAt(layers.Layer):
         return {**super().get_config(), "short": self.short}
 
 
-def short_side(model):
-    """What the model's `SeenAt` says; None where it has none."""
-    return next((layer.short for layer in model.layers if isinstance(layer, SeenAt)), None)
+def short_side(model, asked=None):
+    """The short side asked for, in pixels; else what the model's `SeenAt` says; None where it has
+    none. ValueError for what is no whole number above 0.
+    """
+    if asked is None:
+        return next((layer.short for layer in model.layers if isinstance(layer, SeenAt)), None)
+    if not isinstance(asked, (int, np.integer)) or asked < 1:
+        raise ValueError(f"short must be a whole number of pixels, 1 or more, not {asked}")
+    return asked

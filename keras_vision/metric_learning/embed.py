@@ -1,5 +1,7 @@
 """Photos in, unit vectors out."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from keras_vision import images
@@ -21,19 +23,19 @@ def embed(model, photos, short=None):
 
     Returns float32 (D,) for one photo, (N, D) for several, and for a generator one that reads each
     photo when its turn comes.
-    Raises ValueError where the model is no embedder, or a photo none, with its name.
+    Raises ValueError where the model is no embedder, `short` no whole number above 0, or a photo
+    none, with its name.
     """
     check(model)
-    short = short or short_side(model)
+    short = short_side(model, short)
     vectors = answers(
         *(model, photos, lambda rgb: (images.scaled(rgb, short), None)),
         lambda _, vector: np.asarray(vector, "float32"),
         *(BATCH, "embed"),
     )
-    found = like(photos, vectors)
-    if not isinstance(found, list):
-        return found
-    return np.stack(found) if found else np.zeros((0, model.output_shape[-1]), "float32")
+    if not images.holds_several(photos) or isinstance(photos, Iterator):
+        return like(photos, vectors)
+    return np.array(list(vectors), "float32").reshape(-1, model.output_shape[-1])
 
 
 def check(model):

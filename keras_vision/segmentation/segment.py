@@ -28,12 +28,10 @@ def segment(model, photos, short=None, probabilities=False):
     an array for one photo or a batch, a list for a list, and for a generator one that reads each
     photo when its turn comes.
     Raises ValueError where the model is no segmenter, or a photo none, with its name, or `short`
-    is below 1.
+    is no whole number above 0.
     """
     check(model)
-    if short is not None and short < 1:
-        raise ValueError(f"short must be 1 pixel or more, not {short}")
-    short = short or short_side(model)
+    short = short_side(model, short)
     decode = probabilities_of if probabilities else most_probable
     grey = model.input_shape[-1] == 1
 

@@ -50,7 +50,7 @@ def test_constant_features_say_nothing(value):
         found = probe(constant, labels, constant, labels, epochs=5)
     assert found == pytest.approx(2 / 3)
     (features, labels), (test, test_labels) = clouds(300, 20), clouds(200, 20, seed=2)
-    features[:, 3:] = value + 1e-8 * RNG.normal(size=(300, 5))  # but for rounding
+    features[:, 3:] = value * (1 + 1e-7 * RNG.normal(size=(300, 5)))  # but for rounding
     test[:, 3:] = value + RNG.normal(size=(200, 5))
     assert probe(features, labels, test, test_labels, epochs=15) > 0.95
 
@@ -72,6 +72,37 @@ def test_lists_of_labels_and_classes_that_come_later():
     assert found == 1
     later = probe(features, labels, test, test_labels + 3, epochs=15)
     assert later == 0  # of classes that none of the first had
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e12])
+def test_features_of_any_size(scale):
+    (features, labels), (test, test_labels) = clouds(300, 20), clouds(200, 20, seed=2)
+    features, test = (scale * x.astype("float64") for x in (features, test))
+    assert probe(features, labels, test, test_labels, epochs=15) == 1
+
+
+def test_what_cannot_be_probed_is_told():
+    features, labels = clouds(20, 20)
+    missing = features.copy()
+    missing[3, 2] = np.nan
+    for wrong, message in [
+        (
+            (features, labels[:, None]),
+            r"features \(N, D\) and labels \(N,\).*got \(20, 8\) and \(20, 1\)",
+        ),
+        ((features, labels[1:]), r"got \(20, 8\) and \(19,\)"),
+        ((features[0], labels), r"got \(8,\) and \(20,\)"),
+        ((features[:0], labels[:0]), r"one at least; got \(0, 8\) and \(0,\)"),
+        ((features, labels - 1), r"expected labels 0, 1, 2 ..., got int64 from -1"),
+        ((features, labels / 2), r"expected labels 0, 1, 2 ..., got float64"),
+        ((missing, labels), "expected finite features"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            probe(*wrong, features, labels)
+    with pytest.raises(ValueError, match=r"test features \(N, D\) and test labels"):
+        probe(features, labels, features[:0], labels[:0])
+    with pytest.raises(ValueError, match="test features of 8 numbers, as the others, got 7"):
+        probe(features, labels, features[:, :7], labels)
 
 
 def test_one_example():

@@ -39,7 +39,8 @@ def test_unit_vectors_of_one_and_of_several(model, photos, tmp_path):
     later = embed(model, iter(photos))
     assert iter(later) is later
     np.testing.assert_allclose(np.stack(list(later)), several, atol=1e-5)
-    assert embed(model, []).shape == (0, 8)
+    for nothing in ([], np.zeros((0, 30, 40, 3), "uint8")):
+        assert (embed(model, nothing).shape, embed(model, nothing).dtype) == ((0, 8), np.float32)
 
 
 def test_photos_are_seen_at_the_size_that_the_model_wants(model, photos):
@@ -101,6 +102,12 @@ def test_few_pictures_are_learned_by_heart(photos):
 def test_what_is_no_photo(model, photo):
     with pytest.raises((ValueError, FileNotFoundError)):
         embed(model, photo)
+
+
+@pytest.mark.parametrize("short", [0, -3, 2.5, "8"])
+def test_what_is_no_side(model, photos, short):
+    with pytest.raises(ValueError, match=f"short must be a whole number .* not {short}"):
+        embed(model, photos[0], short=short)
 
 
 def test_what_is_no_embedder(photos):

@@ -158,7 +158,9 @@ def test_a_panorama_within_two_gigabytes(tmp_path):
 
 @pytest.mark.parametrize("short", [0, -5])
 def test_a_short_side_of_nothing(nearest_colour, flag, short):
-    with pytest.raises(ValueError, match=f"short must be 1 pixel or more, not {short}"):
+    with pytest.raises(
+        ValueError, match=f"short must be a whole number of pixels, 1 or more, not {short}"
+    ):
         segment(nearest_colour(), flag[0], short)
 
 
