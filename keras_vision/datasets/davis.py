@@ -58,6 +58,8 @@ def load(split, root, resolution="480p", skip_broken=False):
     frames = [(name, *os.path.splitext(file)) for name in listed for file in files[name]]
     strange = [f"{name}/{stem}{suffix}" for name, stem, suffix in frames if not stem.isdecimal()]
     _photos.refuse(strange, f"{root / photos}: not named by the frame's number", LAYOUT)
+    order = {name: number for number, name in enumerate(listed)}
+    frames.sort(key=lambda frame: (order[frame[0]], int(frame[1])))  # 10 after 9
     pairs = [
         (f"{photos}/{name}/{stem}{suffix}", f"{annotations}/{name}/{stem}.png")
         for name, stem, suffix in frames

@@ -56,17 +56,24 @@ def unlabelled(root, decode=True, skip_broken=False):
     Hidden files and folders are passed over.
     """
     root = Path(root).absolute()
-    below = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    found = sorted(
-        str(path)
-        for path in below
-        if _photos.is_picture(path.name) and not any(part.startswith(".") for part in path.parts)
-    )
-    if not found:
-        raise FileNotFoundError(f"{root}: not one picture ({KINDS}) in it, or in its folders")
+    found = files(root, _photos.SUFFIXES)
     photos = _photos.unlabelled(root, found)
     photos = photos.whole() if skip_broken else photos
     return _photos.finished(photos, root, decode)
+
+
+def files(root, suffixes):
+    """Paths below `root` of the files of these suffixes in it and in its folders, sorted."""
+    below = (path.relative_to(root) for path in Path(root).rglob("*") if path.is_file())
+    found = sorted(
+        str(path)
+        for path in below
+        if path.name.lower().endswith(suffixes) and not any(p.startswith(".") for p in path.parts)
+    )
+    if not found:
+        kinds = " ".join(suffix[1:] for suffix in suffixes)
+        raise FileNotFoundError(f"{root}: not one picture ({kinds}) in it, or in its folders")
+    return found
 
 
 def _classes(root):

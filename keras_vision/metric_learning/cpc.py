@@ -17,8 +17,10 @@ def build(filters=64, dim=64, steps=3):
     """Maps photos (B, H, W, 3) in 0..255 to (B, G, G', 1 + steps, dim): what stands in each
     cell of the grid, and what is predicted to stand 2, 3 ... rows below it.
 
-    G = (H - 8) // 8, so 7 for 64 pixels.
+    G = (H - 8) // 8, so 7 for 64 pixels. ValueError for no step.
     """
+    if steps < 1:
+        raise ValueError(f"steps must be 1 or more, not {steps}")
     patches = encoder(filters, dim)
     z = x = patches.output
     for _ in range(3):
@@ -67,7 +69,8 @@ class Predictive(keras.losses.Loss):
     """`info_nce` of predictions (B, G, G', 1 + steps, D) with what stands there, and with all
     cells of the batch that could; the mean over steps. What is called y_true is not looked at.
 
-    Raises ValueError where pictures are too low for the last step to find a row.
+    Raises ValueError where pictures are too low for the last step to find a row; of pictures whose
+    size is not known before they come, the loss is NaN then.
     """
 
     def __init__(self, name="predictive", **kwargs):

@@ -28,8 +28,8 @@ def build(backbone=None, dim=128, weights=None, short=None, at="c5"):
     short: the short side, in pixels, of photos as `embed` shows them to it; None is their own.
     at: which of the backbone's maps; what comes after them is left out.
 
-    Raises ValueError where neither weights nor a backbone are given, or they do not fit, and
-    OSError where weights are not found.
+    Raises ValueError where neither weights nor a backbone are given, the backbone lacks such maps,
+    or weights do not fit, and OSError where weights are not found.
     """
     path = weights and files.find(weights, SHIPPED)
     if weights in FORMS:
@@ -39,7 +39,13 @@ def build(backbone=None, dim=128, weights=None, short=None, at="c5"):
         raise ValueError(
             "expected a backbone, such as classification.resnet.backbone(18), or weights"
         )
-    maps = Model(backbone.input, backbone.output[at], name=f"{backbone.name}_to_{at}")
+    maps = backbone.output if isinstance(backbone.output, dict) else {}
+    if at not in maps:
+        raise ValueError(
+            f"expected a backbone of photos -> {{{at!r}: maps, ...}}, such as "
+            f"classification.resnet.backbone(18); {backbone.name} has {list(maps) or 'no names'}"
+        )
+    maps = Model(backbone.input, maps[at], name=f"{backbone.name}_to_{at}")
     x = maps(SeenAt(short)(backbone.input))
     x = layers.GlobalAveragePooling2D(dtype="float32", name="pooled")(x)
     if dim:

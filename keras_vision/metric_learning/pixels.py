@@ -96,7 +96,9 @@ def track(model, frames, labels, neighbours=5):
 
     model: of this module's `build`. frames: (T, H, W, 3) in 0..255. labels: of the first frame,
         (H, W), 0 behind the objects, which are 1, 2 ... Void, 255, counts as 0.
-    neighbours: pixels of the first frame that are asked for each pixel; they vote.
+    neighbours: pixels of the first frame that are asked for each pixel, 1 or more; they vote.
+
+    Raises ValueError for other shapes, labels or neighbours.
     """
     frames, labels = np.asarray(frames), np.asarray(labels)
     if frames.ndim != 4 or not len(frames) or labels.shape != frames.shape[1:3]:
@@ -104,22 +106,27 @@ def track(model, frames, labels, neighbours=5):
             "expected frames (T, H, W, 3) and the first one's labels (H, W); got "
             f"{frames.shape} and {labels.shape}"
         )
+    if labels.dtype.kind not in "biu" or labels.min() < 0 or neighbours < 1:
+        raise ValueError(
+            "expected labels 0, 1, 2 ... and a neighbour at least; got "
+            f"{labels.dtype} from {labels.min()}, and {neighbours} neighbours"
+        )
     labels = np.where(labels == VOID, 0, labels).astype("int32")
-    objects = int(labels.max()) + 1
+    objects, places = np.unique(labels, return_inverse=True)
     first = model.predict_on_batch(frames[:1].astype("float32"))[0]
     height, width, dim = first.shape
     size = labels.shape
-    shares = np.eye(objects, dtype="float32")[labels]
+    shares = np.eye(len(objects), dtype="float32")[places]
     votes = np.asarray(ops.image.resize(shares[None], (height, width), antialias=True))[0]
-    known, votes = first.reshape(-1, dim), votes.reshape(-1, objects)
+    known, votes = first.reshape(-1, dim), votes.reshape(-1, len(objects))
     found = [labels]
     for frame in frames[1:]:
         z = model.predict_on_batch(frame[None].astype("float32"))[0].reshape(-1, dim)
         chosen = np.concatenate(
             [elected(part, known, votes, neighbours) for part in in_blocks(z, len(known))]
         )
-        maps = ops.image.resize(chosen.reshape(1, height, width, objects), size, "bilinear")
-        found.append(np.asarray(maps)[0].argmax(-1).astype("int32"))
+        maps = ops.image.resize(chosen.reshape(1, height, width, -1), size, "bilinear")
+        found.append(objects[np.asarray(maps)[0].argmax(-1)])
     return np.stack(found)
 
 
@@ -140,8 +147,14 @@ def jaccard(label_maps, found):
     the mean; NaN where there is none.
 
     Both are (T, H, W). An object that is neither there nor found in a frame counts as 1 there.
-    What is void, 255, in the label maps is not looked at.
+    What is void, 255, in the label maps is not looked at. DAVIS' own program leaves out the last
+    frame, too: cut it off for numbers to be compared with published ones.
+
+    Raises ValueError for unequal shapes.
     """
+    label_maps, found = np.asarray(label_maps), np.asarray(found)
+    if label_maps.ndim != 3 or label_maps.shape != found.shape:
+        raise ValueError(f"expected two of (T, H, W), got {label_maps.shape} and {found.shape}")
     values = []
     for number in np.setdiff1d(label_maps[0], (0, VOID)):
         there, told = label_maps[1:] == number, found[1:] == number

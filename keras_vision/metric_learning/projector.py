@@ -28,20 +28,23 @@ SPRITE = """  sprite {
 def write(folder, vectors, names, pictures=None, overwrite=False):
     """Files that `tensorboard --logdir folder` shows under "Projector".
 
-    vectors: (N, D). names: N of them, such as class names.
+    vectors: (N, D). names: N of them, such as class names; a blank one is shown as "-".
     pictures: uint8 (N, H, W, 3), to be shown in place of dots; up to 65,536.
 
-    Raises ValueError where these do not fit, and FileExistsError where the folder has a projector,
-    unless `overwrite`.
+    Raises ValueError where these do not fit, or vectors are none, or not finite; FileExistsError
+    where the folder has a projector, unless `overwrite`, and NotADirectoryError for a file.
     """
     vectors, names = np.asarray(vectors), list(map(str, names))
     counts = {"names": len(names)} | ({} if pictures is None else {"pictures": len(pictures)})
     wrong = {name: count for name, count in counts.items() if count != len(vectors)}
     if vectors.ndim != 2 or wrong:
         raise ValueError(f"expected vectors (N, D) and N names; got {vectors.shape} and {wrong}")
+    if not vectors.size or not np.isfinite(vectors).all():
+        raise ValueError("expected finite vectors, one at least; got NaN, infinity, or none")
     files = {
         "vectors.tsv": "\n".join("\t".join(f"{x:.6g}" for x in row) for row in vectors),
-        "metadata.tsv": "\n".join(" ".join(name.split()) for name in names),
+        # TensorBoard passes over empty lines.
+        "metadata.tsv": "\n".join(" ".join(name.split()) or "-" for name in names),
     }
     sprite = ""
     if pictures is not None:
@@ -50,6 +53,8 @@ def write(folder, vectors, names, pictures=None, overwrite=False):
     # Last, so that the projector is there once all of it is.
     files["projector_config.pbtxt"] = CONFIG % sprite
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file: choose another name for the folder")
     there = [name for name in files if (folder / name).exists()]
     if there and not overwrite:
         fix = "pass overwrite=True to replace them, or choose another folder"
@@ -62,6 +67,10 @@ def write(folder, vectors, names, pictures=None, overwrite=False):
 
 def sprite_of(pictures):
     """Small pictures side by side, as many in a row as there are rows."""
+    pictures = np.asarray(pictures)
+    if pictures.dtype != "uint8" or pictures.ndim != 4 or pictures.shape[3] != 3:
+        came = f"{pictures.dtype} {pictures.shape}"
+        raise ValueError(f"expected pictures as uint8 (N, H, W, 3), got {came}")
     columns = int(np.ceil(np.sqrt(len(pictures))))
     if columns * SIDE > WIDEST:
         raise ValueError(f"{len(pictures)} pictures are too many for a sprite: {WIDEST // SIDE}^2")

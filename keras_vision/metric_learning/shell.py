@@ -8,12 +8,13 @@ from tqdm import tqdm
 
 from keras_vision import images
 from keras_vision.classification import resnet
-from keras_vision.datasets import folder
+from keras_vision.datasets import _photos, folder
 from keras_vision.metric_learning import Index, embed, embedder
 from keras_vision.weights import saved_model
 
 WRITES = False
 TAKES = "photo", "files of any kind"
+KINDS = (*_photos.SUFFIXES, ".tif", ".tiff", ".webp")
 
 
 def arguments(parser):
@@ -54,13 +55,16 @@ def gallery(model, root):
     names = []
 
     def readable():
-        for name in folder.unlabelled(root, decode=False).columns["name"].numpy():
+        for name in folder.files(root, KINDS):
             try:
-                rgb = images.read(root / name.decode())
+                rgb = images.read(root / name)
             except (OSError, ValueError) as error:
                 tqdm.write(f"keras_vision: {error}", file=sys.stderr)
                 continue
-            names.append(name.decode())
+            names.append(name)
             yield rgb
 
-    return names, np.array(list(embed(model, readable())))
+    vectors = list(embed(model, readable()))
+    if not vectors:
+        raise ValueError(f"{root}: not one of its pictures can be read")
+    return names, np.array(vectors)

@@ -20,7 +20,9 @@ def build(embedder):
     photos = [Input(embedder.input_shape[1:], name=name) for name in ("first", "second")]
     first, second = (embedder(photo) for photo in photos)
     apart = ops.abs(first - second)
-    logit = layers.Reshape(())(layers.Dense(1, dtype="float32", name="same")(apart))
+    logit = layers.Reshape((), dtype="float32")(
+        layers.Dense(1, dtype="float32", name="same")(apart)
+    )
     return Model(photos, logit, name="siamese")
 
 
@@ -30,9 +32,10 @@ def verify(model, first, second):
     model: of this module's `build`. first, second: a path, PIL image or array (H, W, 3) each.
     Raises ValueError where the model is none, or a photo is none, with its name.
     """
-    if len(model.inputs) != 2:
+    embedders = [layer for layer in model.layers if isinstance(layer, Model)]
+    if len(model.inputs) != 2 or len(embedders) != 1 or model.output_shape != (None,):
         raise ValueError(f"expected a network of two photos, siamese.build(); got {model.name}")
-    (short,) = {short_side(layer) for layer in model.layers if isinstance(layer, Model)}
+    short = short_side(embedders[0])
     pair = [images.scaled(images.read(photo), short)[None] for photo in (first, second)]
     logit = np.asarray(model.predict_on_batch(pair), "float64")
-    return float(1 / (1 + np.exp(-logit[0])))
+    return float(np.exp(-np.logaddexp(0, -logit[0])))

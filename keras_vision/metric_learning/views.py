@@ -30,7 +30,7 @@ def by(layer):
 def uniform(images, seed, draw, low=0.0, high=1.0):
     """A number for each image, (B, 1, 1, 1); another for each `draw`."""
     shape = (ops.shape(images)[0], 1, 1, 1)
-    return keras.random.uniform(shape, low, high, seed=GivenSeed(seed + draw))
+    return keras.random.uniform(shape, low, high, seed=GivenSeed(own(seed, draw)))
 
 
 def own(seed, number):
@@ -126,11 +126,16 @@ def noise(images, seed, deviation=30.0):
 
 
 def blur(window=9, deviation=(0.1, 2.0)):
-    """By a Gaussian that is cut off at a window of so many pixels a side; edges are mirrored."""
+    """By a Gaussian that is cut off at a window of so many pixels a side, an even number being as
+    the odd one above it; edges are mirrored. ValueError where half a window is more than a side.
+    """
     reach = window // 2
 
     # Keras' layer draws one deviation for a whole batch, and blurs black in from the edges.
     def step(images, seed):
+        short = min((side for side in images.shape[1:3] if side is not None), default=reach)
+        if short < reach:
+            raise ValueError(f"a window of {window} is too wide for a side of {short} pixels")
         scale = uniform(images, seed, 0, *deviation)
         weights = [ops.exp(-((far / scale) ** 2) / 2) for far in range(-reach, reach + 1)]
         images = ops.cast(images, "float32")
@@ -139,7 +144,7 @@ def blur(window=9, deviation=(0.1, 2.0)):
             padded = ops.pad(images, [(0, 0), (reach, reach), (0, 0), (0, 0)], mode="symmetric")
             shifted = (weight * padded[:, i : i + side] for i, weight in enumerate(weights))
             images = ops.transpose(sum(shifted) / sum(weights), (0, 2, 1, 3))
-        return images
+        return ops.clip(images, 0, 255)  # after rounding
 
     return step
 

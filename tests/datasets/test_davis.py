@@ -82,6 +82,13 @@ def test_frames_in_the_order_of_the_list(root):
     assert names_of_val == [f"JPEGImages/480p/soapbox/0000{n}.jpg".encode() for n in range(4)]
 
 
+def test_frames_in_the_order_of_their_numbers(root):
+    """Whatever zeros are before them."""
+    for path in [*root.rglob("soapbox/*.jpg"), *root.rglob("soapbox/*.png")]:
+        path.rename(path.with_stem(str(int(path.stem) + 8)))
+    assert davis.load("val", root).columns["frame"].numpy().tolist() == [8, 9, 10, 11]
+
+
 def test_pixels_are_those_that_pillow_reads(root):
     for raw in read("train", root):
         name = raw["name"].decode()

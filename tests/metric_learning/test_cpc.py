@@ -207,6 +207,11 @@ def test_what_is_true_is_not_looked_at():
     assert Predictive()(np.zeros(2), cells) == Predictive()(np.arange(2), cells)
 
 
+def test_no_step():
+    with pytest.raises(ValueError, match="steps must be 1 or more, not 0"):
+        cpc.build(steps=0)
+
+
 def test_pictures_that_are_too_low(model):
     expected = r"3 steps look 4 rows down, and the pictures have 4: use pictures of 48 or more pix"
     model.compile("sgd", Predictive())

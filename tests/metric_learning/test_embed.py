@@ -115,6 +115,15 @@ def test_what_is_no_embedder(photos):
         embed(resnet.backbone(18, width=1 / 16), photos[0])
     with pytest.raises(ValueError, match=r"expected a backbone, such as .*, or weights"):
         embedder.build()
+    with pytest.raises(
+        ValueError, match=r"'c9': maps.*backbone has \['c1', 'c2', 'c3', 'c4', 'c5'\]"
+    ):
+        small(at="c9")
+    plain = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3)], name="plain"
+    )
+    with pytest.raises(ValueError, match=r"photos -> \{'c5': maps, ...\}.*plain has no names"):
+        embedder.build(plain)
     with pytest.raises(FileNotFoundError, match="nothing"):
         small(weights="nothing")
 
@@ -131,5 +140,20 @@ def test_siamese(model, photos, tmp_path):
     twin.save(tmp_path / "twin.keras")
     again = keras.saving.load_model(tmp_path / "twin.keras")
     assert siamese.verify(again, *photos[:2]) == forth
-    with pytest.raises(ValueError, match="expected a network of two photos"):
-        siamese.verify(model, *photos[:2])
+    a, b = keras.Input((None, None, 3)), keras.Input((None, None, 3))
+    for wrong in (model, keras.Model([a, b], model(a) - model(b))):
+        with pytest.raises(ValueError, match="expected a network of two photos"):
+            siamese.verify(wrong, *photos[:2])
+
+
+@pytest.mark.parametrize("logit", [-1000.0, 1000.0])
+def test_siamese_sure_of_itself_and_mixed(model, photos, logit):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        twin = siamese.build(model)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert twin.output.dtype == "float32"
+    twin.get_layer("same").set_weights([np.zeros((8, 1)), np.array([logit])])
+    with np.errstate(over="raise"):
+        assert siamese.verify(twin, *photos[:2]) == (logit > 0)

@@ -335,6 +335,15 @@ def test_sizes_that_do_not_fit(frames, labels):
     assert str(labels) in str(caught.value)
 
 
+@pytest.mark.parametrize(("number", "neighbours"), [(-1, 5), (0.5, 5), (1, 0)])
+def test_labels_and_neighbours_that_are_none(number, neighbours):
+    labels = np.full((4, 4), number)
+    with pytest.raises(
+        ValueError, match=r"expected labels 0, 1, 2 \.\.\. and a neighbour at least"
+    ):
+        track(by_colour(), np.zeros((2, 4, 4, 3)), labels, neighbours)
+
+
 # 4. DAVIS' J
 
 
@@ -378,6 +387,11 @@ def test_what_the_first_frame_does_not_show_cannot_be_followed():
     label_maps = np.zeros((3, 4, 4), int)
     label_maps[:, 0], label_maps[1:, 2] = 3, 2  # and number 1 is nowhere
     assert jaccard(label_maps, np.where(label_maps == 3, 3, 0)) == 1
+
+
+def test_unequal_shapes_are_not_compared():
+    with pytest.raises(ValueError, match=r"got \(3, 4, 4\) and \(1, 4, 4\)"):
+        jaccard(np.ones((3, 4, 4), int), np.ones((1, 4, 4), int))
 
 
 def test_nothing_to_follow():

@@ -38,6 +38,35 @@ def test_nothing_is_overwritten(tmp_path):
     assert (tmp_path / "vectors.tsv").read_text() != before
 
 
+def test_blank_names_are_shown_as_such(tmp_path):
+    """TensorBoard would pass over an empty line, and give the next name to this picture."""
+    projector.write(tmp_path, RNG.normal(size=(3, 2)), ["a", " ", "c"])
+    assert (tmp_path / "metadata.tsv").read_text().splitlines() == ["a", "-", "c"]
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 5), (2, 5, 5, 1), (2, 5, 5, 4)])
+def test_what_are_no_pictures(shape, tmp_path):
+    for dtype in ("uint8", "float32"):
+        with pytest.raises(ValueError, match=rf"uint8 \(N, H, W, 3\), got {dtype} \(2, 5, 5"):
+            projector.write(tmp_path / "run", np.eye(2), "ab", np.zeros(shape, dtype))
+    with pytest.raises(ValueError, match=r"got float64 \(2, 5, 5, 3\)"):
+        projector.write(tmp_path / "run", np.eye(2), "ab", np.zeros((2, 5, 5, 3)))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("vectors", [np.zeros((0, 2)), np.full((1, 2), np.nan)])
+def test_what_are_no_vectors(vectors, tmp_path):
+    with pytest.raises(ValueError, match="expected finite vectors, one at least"):
+        projector.write(tmp_path / "run", vectors, "a" * len(vectors))
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "run").write_text("a run")
+    with pytest.raises(NotADirectoryError, match="run is a file: choose another name"):
+        projector.write(tmp_path / "run", np.eye(2), "ab")
+    assert (tmp_path / "run").read_text() == "a run"
+
+
 @pytest.mark.parametrize(
     ("vectors", "names", "pictures"),
     [(np.zeros(3), "abc", None), (np.zeros((3, 2)), "ab", None), (np.zeros((1, 2)), "a", [])],

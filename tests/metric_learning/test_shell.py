@@ -1,3 +1,6 @@
+import os
+import re
+
 import pytest
 from PIL import Image
 
@@ -25,7 +28,21 @@ def test_finds_the_photo_itself_first(photos, capsys):
     assert "broken.jpg" in printed.err
 
 
+def test_names_of_any_bytes_and_kinds(photos, capsys):
+    photo = next(iter(samples.photos().values()))
+    Image.fromarray(photo).save(photos / "second.webp")
+    (photos / "second.webp").rename(photos / os.fsdecode(b"caf\xe9.webp"))
+    query = photos.parent / "query.png"
+    Image.fromarray(photo).save(query)
+    assert main(["search", str(query), "--among", str(photos), "--top", "2"]) == 0
+    assert re.search(r"caf\S+\.webp \(0\.", capsys.readouterr().out)
+
+
 def test_nothing_to_search_among(tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "one.jpg").write_bytes(b"no photo")
+    why = main(["search", "a.jpg", "--among", str(tmp_path / "broken")])
+    assert "not one of its pictures can be read" in why
     (tmp_path / "empty").mkdir()
     assert "not one picture" in main(["search", "a.jpg", "--among", str(tmp_path / "empty")])
     assert "not one picture" in main(["search", "a.jpg", "--among", str(tmp_path / "none")])

@@ -228,6 +228,24 @@ def test_blur_is_scipys(window, reach):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+def test_blur_of_small_pictures():
+    assert views.blur(9)(IMAGES[:, :4, :5], seed()).shape == (6, 4, 5, 3)
+    with pytest.raises(ValueError, match="a window of 9 is too wide for a side of 3 pixels"):
+        views.blur(9)(IMAGES[:, :3], seed())
+
+
+def test_blur_stays_within_255():
+    white = np.full((50, 8, 8, 3), 255, "uint8")
+    assert views.blur()(white, seed()).numpy().max() == 255
+
+
+def test_seeds_that_differ_by_one_draw_apart():
+    """Though a step draws several numbers, one after another."""
+    first = views.uniform(IMAGES, tf.constant([5, 0], tf.int64), 1)
+    second = views.uniform(IMAGES, tf.constant([6, 1], tf.int64), 0)
+    assert (np.abs(first - second) > 1e-3).all()
+
+
 def test_blur_keeps_the_mean_and_lowers_the_variance():
     found = many(views.blur(), IMAGES[0])
     np.testing.assert_allclose(found.mean((1, 2)), np.tile(IMAGES[0].mean((0, 1)), (600, 1)), 1e-4)
