@@ -39,7 +39,8 @@ def build(backbone=None, dim=128, weights=None, short=None, at="c5"):
         raise ValueError(
             "expected a backbone, such as classification.resnet.backbone(18), or weights"
         )
-    maps = backbone.output if isinstance(backbone.output, dict) else {}
+    maps = getattr(backbone, "output", None)  # a Sequential has none
+    maps = maps if isinstance(maps, dict) else {}
     if at not in maps:
         raise ValueError(
             f"expected a backbone of photos -> {{{at!r}: maps, ...}}, such as "
