@@ -314,6 +314,13 @@ def test_far_ones_are_mined_too(name):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_a_negative_as_far_as_the_positive_is_not_farther():
+    ids, z = np.array([0, 0, 1, 1]), np.float32([[0], [1], [-1], [3]])
+    found = TripletLoss(20, mining="semi_hard")(ids, z)
+    # Squares from 0: 1; 1 and 9. From 1: 1; 4 and 4. From -1: 16; 1 and 4. From 3: 16; 9 and 4.
+    np.testing.assert_allclose(found, 20 + np.mean([1 - 9, 1 - 4, 16 - 4, 16 - 9]))
+
+
 @every
 def test_nan_shows(loss):
     z = vectors()
