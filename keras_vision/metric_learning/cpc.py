@@ -38,7 +38,8 @@ def encoder(filters=64, dim=64):
         x = layers.Conv2D(filters, size, stride, use_bias=False)(x)
         x = layers.ReLU()(normalized(x))
         x = layers.ReLU()(normalized(layers.Conv2D(filters, 1, use_bias=False)(x)))
-    return Model(inputs, layers.Conv2D(dim, 1, dtype="float32")(x), name="patches")
+    x = layers.Conv2D(dim, 1, dtype="float32", name="embedding")(x)
+    return Model(inputs, x, name="patches")
 
 
 def above(x, filters):
