@@ -37,7 +37,7 @@ from keras_vision.training import BatchData, TrainConfig, launch
 
 EXPECTED = {  # (value, tolerance) of the fast form
     "linear probe, untrained": (0.68, 0.05),
-    "linear probe, SimCLR": (0.90, 0.03),
+    "linear probe, SimCLR": (0.89, 0.03),
     "linear probe, SimSiam": (0.82, 0.06),
     "spread, SimSiam": (0.69, 0.2),
     "spread, nothing to hold it": (0.0, 0.1),
@@ -58,7 +58,7 @@ def main(data=None, out="out/11_simclr", steps=150, rate=5e-3, batch=128):
     out.mkdir(parents=True, exist_ok=True)
     train, test = loaded(data)
     photo = images.scaled(samples.photos()["cat"], 160)[:, :160]
-    seed, names = np.array([3, 5]), list(views.panels())
+    seed, names = np.array([3, 7]), list(views.panels())
     panels = [np.asarray(step(photo[None], seed))[0] for step in views.panels().values()]
     panels = [np.clip(panel, 0, 255).astype("uint8") for panel in panels]
     sheet, captions = ([of[:5], of[5:]] for of in (panels, names))
@@ -181,7 +181,7 @@ def main(data=None, out="out/11_simclr", steps=150, rate=5e-3, batch=128):
     )
     collapsed, _ = trained(
         *("collapsed", partial(simsiam.build, predictor=False), simsiam.Invariance(False)),
-        steps // 3,
+        steps // 2,
     )
     spreads = {
         name: spread_of(model.predict(test[0], batch_size=256, verbose=0)[:, 1])
