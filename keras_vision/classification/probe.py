@@ -53,7 +53,7 @@ def checked(features, labels, what, which):
             f"got {features.shape} and {labels.shape}"
         )
     if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise ValueError(f"expected {which} 0, 1, 2 ..., got {labels.dtype} from {labels.min()}")
+        raise ValueError(f"expected {which} 0, 1, 2 ..., got {labels.dtype} such as {labels[0]}")
     if not np.isfinite(features).all():
         raise ValueError(f"expected finite {what}, but some are NaN or infinite")
     return features, labels

@@ -18,7 +18,8 @@ def by_id(rows, ids=32, pictures=4, example=labelled, **settings):
     leave some pictures out, and show others several times.
 
     rows: with the ids in their column "label".
-    settings: of `BatchData`, such as `augment` and `mix`; batches are full whatever they are.
+    settings: of `BatchData`, such as `augment` and `mix`, but not `remainder` and `shuffle`: all
+        batches are full and drawn.
 
     Raises ValueError where there are not as many ids, or an id has fewer pictures.
     """
@@ -166,18 +167,23 @@ def of_pair(raw):
 def turned(rows):
     """`Rows` four times as many: characters turned by 90 degrees are others (Vinyals et al. 2016).
 
-    Their labels follow, N of them, after those of the upright ones.
+    Their labels, whole numbers, follow after those of the upright ones, and so do their names.
     """
     columns = {name: np.concatenate([np.asarray(of)] * 4) for name, of in rows.columns.items()}
     turns = np.repeat(np.arange(4, dtype="int32"), len(rows))
-    ids = int(columns["label"].max()) + 1
+    ids = max(int(columns["label"].max()) + 1, len(rows.class_names))
     columns["label"] = columns["label"] + turns * ids
 
     def read(row):
         raw = rows.read({name: value for name, value in row.items() if name != "turns"})
         return {**raw, "image": tf.image.rot90(raw["image"], row["turns"])}
 
-    return Rows({**columns, "turns": turns}, read)
+    turned_names = [
+        f"{name}, turned by {90 * turn}" if turn else name
+        for turn in range(4)
+        for name in rows.class_names
+    ]
+    return Rows({**columns, "turns": turns}, read, turned_names)
 
 
 def warped(batch, seed, rotation=15.0, scale=0.15, shear=15.0, shift=0.1, paper=255):

@@ -23,7 +23,8 @@ class Index:
     """A gallery to search: the nearest by Euclidean distance, ties in the gallery's order.
 
     vectors: (N, D), of any length; they are kept, not copied, so do not change them.
-    names: N of them, of any kind, by which results tell the vectors; by default 0 to N - 1.
+    names: N of them, of any kind, by which results tell the vectors; by default 0 to N - 1. Bytes,
+        as `Rows` have them, become strings.
     approximate: looks along a graph of neighbours (HNSW: Malkov, Yashunin 2016), by faiss, and not
         at all of the gallery: for millions of vectors. A search then takes less than a
         millisecond instead of one for every 100,000 vectors, finds nearly all of the nearest, and
@@ -54,7 +55,7 @@ class Index:
         """
         queries = np.asarray(queries)
         queries = matrix(queries[None] if queries.ndim == 1 else queries, "queries")
-        if not isinstance(top, (int, np.integer)) or top < 1:
+        if not isinstance(top, (int, np.integer)) or isinstance(top, bool) or top < 1:
             raise ValueError(f"top must be a whole number, 1 at least, not {top!r}")
         top = min(top, len(self))
         search = self.nearest if self.graph is None else self.probably_nearest
@@ -226,9 +227,11 @@ def reached(row, count):
 def listed(names, count):
     if names is None:
         return np.arange(count)
+    names = names.numpy() if hasattr(names, "numpy") else names  # a column of `Rows`
     if not isinstance(names, Iterable):
         raise ValueError(f"expected names, one for each of {count} vectors, got {names!r}")
-    names = np.fromiter(names, object)  # one by one, as np.array would take tuples apart
+    named = (os.fsdecode(name) if isinstance(name, bytes) else name for name in names)
+    names = np.fromiter(named, object)  # one by one, as np.array would take tuples apart
     if len(names) != count:
         raise ValueError(f"expected names of {count} vectors, got {len(names)}")
     return names

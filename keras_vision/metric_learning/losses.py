@@ -23,6 +23,8 @@ class EmbeddingLoss(keras.losses.Loss):
     examples, which pairs do not have, and other types than float32.
     """
 
+    rank = 2  # of what is compared
+
     def __init__(self, name=None, **kwargs):
         super().__init__(name=name, **{"dtype": "float32", **kwargs})
         check("dtype", self.dtype, ("float32",))
@@ -30,8 +32,16 @@ class EmbeddingLoss(keras.losses.Loss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         ids, embeddings = digits(y_true), ops.convert_to_tensor(y_pred)
         given, expected = ids.shape[0], embeddings.shape[0]
+        if len(embeddings.shape) != self.rank:
+            shape = "(B, D)" if self.rank == 2 else "(B, 2, D)"
+            raise ValueError(
+                f"expected embeddings {shape}, got the shape {embeddings.shape}: maps "
+                "(B, H, W, D) are pooled first, as embedder.build does"
+            )
         if None not in (given, expected) and given != expected:
             raise ValueError(f"expected ids of {expected} embeddings, got {given}")
+        if expected == 0:
+            return ops.sum(ops.cast(embeddings, "float32"))
         if sample_weight is not None:
             raise ValueError(
                 f"{type(self).__name__} compares examples with one another and takes no weights "
@@ -150,7 +160,7 @@ class NTXent(EmbeddingLoss):
 
     def __init__(self, temperature=0.5, **kwargs):
         super().__init__(**kwargs)
-        self.temperature = temperature
+        self.temperature = above_zero("temperature", temperature)
 
     def call(self, ids, embeddings):
         z = unit(embeddings)
@@ -175,7 +185,7 @@ class InfoNCE(EmbeddingLoss):
 
     def __init__(self, temperature=1.0, **kwargs):
         super().__init__(**kwargs)
-        self.temperature = temperature
+        self.temperature = above_zero("temperature", temperature)
 
     def call(self, ids, embeddings):
         logits = ops.matmul(embeddings, ops.transpose(embeddings)) / self.temperature
@@ -223,8 +233,10 @@ def digits(ids):
     kind = keras.backend.standardize_dtype(ids.dtype)
     if "int" not in kind:
         raise ValueError(
-            f"ids must be whole numbers, got {kind}: number them, such as by "
-            "np.unique(names, return_inverse=True)[1]"
+            f"ids must be whole numbers, got {kind}: number names by "
+            'np.unique(names, return_inverse=True)[1], make floats whole by .astype("int64"). '
+            "Functions and other losses that call this one get floats from Keras: to add two, "
+            "give a model its output twice, each with a loss of its own"
         )
     if len(ids.shape) > 1 and ids.shape[1:] != (1,):
         raise ValueError(f"expected ids (B,), one number an example, got the shape {ids.shape}")
@@ -353,7 +365,7 @@ def drawn(odds, ids, near, number):
     The ids decide the draw, so that all replicas make the same.
     """
     # The greatest of them, with Gumbel noise added, is drawn as they say.
-    uniform = keras.random.uniform(ops.shape(odds), 1e-7, 1, seed=Seed(ids, number))
+    uniform = keras.random.uniform(ops.shape(odds), 1e-7, 1, "float32", Seed(ids, number))
     noise = -ops.log(-ops.log(uniform))
     return greatest(odds + noise, odds > -FAR)
 
@@ -383,7 +395,8 @@ def least(values, among):
 
 
 def at(numbers, among):
-    return among & (ops.arange(ops.shape(among)[1]) == numbers[:, None])
+    columns = ops.arange(ops.shape(among)[1], dtype="int32")
+    return among & (columns == ops.cast(numbers, "int32")[:, None])
 
 
 class Seed(keras.random.SeedGenerator):
@@ -400,6 +413,12 @@ class Seed(keras.random.SeedGenerator):
 
 def as_numbers(mask):
     return ops.cast(mask, "float32")
+
+
+def above_zero(name, value):
+    if not value > 0:
+        raise ValueError(f"{name} must be above 0, not {value}")
+    return value
 
 
 def check(name, value, known):

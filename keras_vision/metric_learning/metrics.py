@@ -30,8 +30,8 @@ def recall_at(vectors, ids, k=1, gallery=None):
     Raises ValueError for k below 1, and vectors and ids that do not fit or are not finite.
     """
     several = np.ravel(k).tolist()
-    if min(several) < 1:
-        raise ValueError(f"k must be 1 at least, not {k}")
+    if not several or not all(isinstance(one, int) and one > 0 for one in several):
+        raise ValueError(f"k must be a whole number, 1 at least, or several, not {k}")
     found = hits(vectors, ids, gallery, max(several))
     first = np.array([hit.argmax() if hit.any() else np.inf for hit in found])
     shares = {one: float((first < one).mean()) if len(first) else np.nan for one in several}
@@ -96,6 +96,7 @@ def nmi(vectors, ids, seed=0):
 
 def checked(vectors, ids, what="ids"):
     vectors, ids = matrix(vectors, "vectors"), np.asarray(ids)
+    ids = ids[:, 0] if ids.shape[1:] == (1,) else ids
     if ids.shape != vectors.shape[:1]:
         raise ValueError(f"expected {what} of {len(vectors)} vectors, got the shape {ids.shape}")
     return vectors, ids
@@ -182,7 +183,7 @@ class EqualErrorRate(keras.metrics.Metric):
         place = ops.where(place < last, ops.maximum(place, 0), last)  # NaN, too, is far
         same, _ = losses.pairs(losses.digits(ids))
         cell = ops.cast(place, "int32") + ops.where(same, self.thresholds, 0)
-        number = ops.arange(ops.shape(d)[0])
+        number = ops.arange(ops.shape(d)[0], dtype="int32")
         # Each pair once: the rest falls behind the last number, and is cut off there.
         cell = ops.where(number[:, None] < number, cell, 2 * self.thresholds)
         cell = ops.reshape(cell, (-1,))

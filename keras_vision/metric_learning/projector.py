@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from keras_vision import _writing
+from keras_vision.metric_learning.index import listed, matrix
 
 SIDE = 32  # pixels of a picture in the sprite
 WIDEST = 8192  # pixels a side, what browsers take
@@ -29,18 +30,17 @@ def write(folder, vectors, names, pictures=None, overwrite=False):
     """Files that `tensorboard --logdir folder` shows under "Projector".
 
     vectors: (N, D). names: N of them, such as class names; a blank one is shown as "-".
-    pictures: uint8 (N, H, W, 3), to be shown in place of dots; up to 65,536.
+    pictures: uint8 (N, H, W, 3) or (N, H, W, 1), to be shown in place of dots; up to 65,536.
 
     Raises ValueError where these do not fit, or vectors are none, or not finite; FileExistsError
     where the folder has a projector, unless `overwrite`, and NotADirectoryError for a file.
     """
-    vectors, names = np.asarray(vectors), list(map(str, names))
-    counts = {"names": len(names)} | ({} if pictures is None else {"pictures": len(pictures)})
-    wrong = {name: count for name, count in counts.items() if count != len(vectors)}
-    if vectors.ndim != 2 or wrong:
-        raise ValueError(f"expected vectors (N, D) and N names; got {vectors.shape} and {wrong}")
-    if not vectors.size or not np.isfinite(vectors).all():
-        raise ValueError("expected finite vectors, one at least; got NaN, infinity, or none")
+    vectors = matrix(vectors, "vectors")
+    if not vectors.size:
+        raise ValueError(f"expected a vector at least, got vectors of {vectors.shape}")
+    names = [str(name) for name in listed(names, len(vectors))]
+    if pictures is not None and len(pictures) != len(vectors):
+        raise ValueError(f"expected pictures of {len(vectors)} vectors, got {len(pictures)}")
     files = {
         "vectors.tsv": "\n".join("\t".join(f"{x:.6g}" for x in row) for row in vectors),
         # TensorBoard passes over empty lines.
@@ -68,9 +68,10 @@ def write(folder, vectors, names, pictures=None, overwrite=False):
 def sprite_of(pictures):
     """Small pictures side by side, as many in a row as there are rows."""
     pictures = np.asarray(pictures)
-    if pictures.dtype != "uint8" or pictures.ndim != 4 or pictures.shape[3] != 3:
+    if pictures.dtype != "uint8" or pictures.ndim != 4 or pictures.shape[3] not in (1, 3):
         came = f"{pictures.dtype} {pictures.shape}"
-        raise ValueError(f"expected pictures as uint8 (N, H, W, 3), got {came}")
+        raise ValueError(f"expected pictures as uint8 (N, H, W, 3) or (N, H, W, 1), got {came}")
+    pictures = np.broadcast_to(pictures, (*pictures.shape[:3], 3))
     columns = int(np.ceil(np.sqrt(len(pictures))))
     if columns * SIDE > WIDEST:
         raise ValueError(f"{len(pictures)} pictures are too many for a sprite: {WIDEST // SIDE}^2")

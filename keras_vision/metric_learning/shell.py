@@ -34,7 +34,9 @@ def start(args):
     index = Index(vectors, names)
 
     def answer(photo):
-        found = index.search(embed(model, photo), args.top)
+        found = index.search(embed(model, photo), args.top + 1)
+        itself = [(args.among / name).samefile(photo) for name in found["name"]]
+        found = found[~np.array(itself)][: args.top]
         return ", ".join(
             f"{row.name} ({row.distance:.2f})"
             for row in found[["name", "distance"]].itertuples(index=False)

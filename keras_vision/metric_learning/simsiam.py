@@ -33,6 +33,8 @@ class Invariance(EmbeddingLoss):
         all embeddings from becoming equal.
     """
 
+    rank = 3
+
     def __init__(self, stop_gradient=True, **kwargs):
         super().__init__(**kwargs)
         self.stop_gradient = stop_gradient

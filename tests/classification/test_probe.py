@@ -93,8 +93,9 @@ def test_what_cannot_be_probed_is_told():
         ((features, labels[1:]), r"got \(20, 8\) and \(19,\)"),
         ((features[0], labels), r"got \(8,\) and \(20,\)"),
         ((features[:0], labels[:0]), r"one at least; got \(0, 8\) and \(0,\)"),
-        ((features, labels - 1), r"expected labels 0, 1, 2 ..., got int64 from -1"),
+        ((features, labels - 1), r"expected labels 0, 1, 2 ..., got int64 such as"),
         ((features, labels / 2), r"expected labels 0, 1, 2 ..., got float64"),
+        ((features, labels.astype(str)), r"expected labels 0, 1, 2 ..., got <U"),
         ((missing, labels), "expected finite features"),
     ]:
         with pytest.raises(ValueError, match=message):

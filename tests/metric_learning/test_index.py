@@ -7,6 +7,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_vision.metric_learning import index
 from keras_vision.metric_learning.index import Index
@@ -196,6 +197,7 @@ def test_what_is_no_gallery_is_refused(vectors, names, message):
         (np.zeros((1, 2, 2)), 5, r"expected queries \(N, D\), got the shape \(1, 2, 2\)"),
         (NAN[::-1], 5, "expected finite queries, but 2 of 3 .* number 0"),
         ([1, 2], 0, "top must be a whole number, 1 at least, not 0"),
+        ([1, 2], True, "top must be a whole number, 1 at least, not True"),
         ([1, 2], 2.5, "top must be a whole number, 1 at least, not 2.5"),
     ],
 )
@@ -268,6 +270,12 @@ def test_saved_and_loaded(approximate, tmp_path):
     assert (again.graph is not None) == approximate
     assert again.vectors.dtype == "float32"
     assert [path.name for path in tmp_path.iterdir()] == ["gallery.npz"]
+
+
+def test_names_as_datasets_have_them():
+    """A column of `Rows`, or the bytes of its examples."""
+    for names in (tf.constant(["a", "\xe9"]), [b"a", "\xe9".encode()]):
+        assert Index(np.eye(2), names).search([0, 1])["name"].tolist() == ["\xe9", "a"]
 
 
 def test_saved_names_are_strings_but_for_the_defaults(tmp_path):

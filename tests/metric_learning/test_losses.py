@@ -314,6 +314,55 @@ def test_far_ones_are_mined_too(name):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@every
+def test_an_empty_batch_costs_nothing(loss):
+    found, gradient = value_and_gradient(loss, IDS[:0], vectors()[:0])
+    assert found == 0
+    assert gradient.shape == (0, vectors().shape[1])
+
+
+@every
+@pytest.mark.parametrize("shape", [(8,), (8, 3, 3, 4)])
+def test_what_are_no_vectors(loss, shape):
+    with pytest.raises(
+        ValueError, match=r"expected embeddings \(B, D\), got the shape \(8,.*pooled"
+    ):
+        loss(np.arange(8), np.zeros(shape, "float32"))
+
+
+@every
+def test_with_float64_as_keras_own_kind(loss):
+    expected = loss(IDS, vectors())
+    keras.config.set_floatx("float64")
+    try:
+        np.testing.assert_allclose(loss(IDS, vectors().astype("float64")), expected, rtol=1e-5)
+    finally:
+        keras.config.set_floatx("float32")
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan")])
+def test_temperatures_that_are_none(temperature):
+    for kind in (NTXent, InfoNCE):
+        with pytest.raises(ValueError, match=f"temperature must be above 0, not {temperature}"):
+            kind(temperature)
+
+
+def test_two_losses_of_one_output():
+    """As the message says that floats for ids lead to."""
+    z = keras.layers.Dense(4, dtype="float32")(inputs := keras.Input((5,)))
+    x = np.random.default_rng(0).normal(size=(len(IDS), 5)).astype("float32")
+    together = keras.Model(inputs, [z, z])
+    together.compile("sgd", [TripletLoss(), NTXent()])
+    first, second = TripletLoss(), NTXent()
+    embedded = together(x)[0]
+    found = together.evaluate(x, (IDS, IDS), batch_size=len(IDS), verbose=0)[0]
+    assert found == pytest.approx(float(first(IDS, embedded) + second(IDS, embedded)), rel=1e-5)
+    single = keras.Model(inputs, z)
+    single.compile("sgd", lambda ids, z: first(ids, z) + second(ids, z))
+    with pytest.raises(ValueError, match="give a model its output twice"):
+        single.evaluate(x, IDS, verbose=0)
+
+
 def test_a_negative_as_far_as_the_positive_is_not_farther():
     ids, z = np.array([0, 0, 1, 1]), np.float32([[0], [1], [-1], [3]])
     found = TripletLoss(20, mining="semi_hard")(ids, z)

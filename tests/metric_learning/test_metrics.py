@@ -169,8 +169,16 @@ def test_what_cannot_be_asked_is_refused():
     for measure in (recall_at, map_at_r):
         with pytest.raises(ValueError, match="expected queries of 2 numbers"):
             measure(vectors, ids, gallery=(vectors[:, :2], ids))
-    with pytest.raises(ValueError, match="k must be 1 at least"):
+    with pytest.raises(ValueError, match="k must be a whole number, 1 at least, or several, not"):
         recall_at(vectors, ids, (0, 1))
+
+
+def test_ids_as_keras_has_those_of_cifar():
+    vectors, ids = blobs(40)
+    assert recall_at(vectors, ids[:, None]) == recall_at(vectors, ids)
+    for wrong in (1.5, []):
+        with pytest.raises(ValueError, match="k must be a whole number"):
+            recall_at(vectors, ids, wrong)
 
 
 def test_nmi():

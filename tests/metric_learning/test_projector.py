@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import projector_config_pb2
@@ -44,20 +45,14 @@ def test_blank_names_are_shown_as_such(tmp_path):
     assert (tmp_path / "metadata.tsv").read_text().splitlines() == ["a", "-", "c"]
 
 
-@pytest.mark.parametrize("shape", [(2, 5, 5), (2, 5, 5, 1), (2, 5, 5, 4)])
+@pytest.mark.parametrize("shape", [(2, 5, 5), (2, 5, 5, 2), (2, 5, 5, 4)])
 def test_what_are_no_pictures(shape, tmp_path):
     for dtype in ("uint8", "float32"):
-        with pytest.raises(ValueError, match=rf"uint8 \(N, H, W, 3\), got {dtype} \(2, 5, 5"):
+        with pytest.raises(ValueError, match=rf"as uint8 .*, got {dtype} \(2, 5, 5"):
             projector.write(tmp_path / "run", np.eye(2), "ab", np.zeros(shape, dtype))
     with pytest.raises(ValueError, match=r"got float64 \(2, 5, 5, 3\)"):
         projector.write(tmp_path / "run", np.eye(2), "ab", np.zeros((2, 5, 5, 3)))
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("vectors", [np.zeros((0, 2)), np.full((1, 2), np.nan)])
-def test_what_are_no_vectors(vectors, tmp_path):
-    with pytest.raises(ValueError, match="expected finite vectors, one at least"):
-        projector.write(tmp_path / "run", vectors, "a" * len(vectors))
 
 
 def test_a_file_is_no_folder(tmp_path):
@@ -67,10 +62,27 @@ def test_a_file_is_no_folder(tmp_path):
     assert (tmp_path / "run").read_text() == "a run"
 
 
+def test_names_and_pictures_as_datasets_have_them(tmp_path):
+    """Bytes or a string tensor, and grey."""
+    grey = np.arange(2, dtype="uint8")[:, None, None, None] * np.full((1, 9, 9, 1), 100, "uint8")
+    for number, names in enumerate(([b"one", b"two"], tf.constant(["one", "two"]))):
+        folder = tmp_path / str(number)
+        projector.write(folder, np.eye(2), names, grey)
+        assert (folder / "metadata.tsv").read_text().split() == ["one", "two"]
+        sprite = np.asarray(Image.open(folder / "sprite.png"))
+        assert (sprite[0, 0].tolist(), sprite[0, -1].tolist()) == ([0] * 3, [100] * 3)
+
+
 @pytest.mark.parametrize(
-    ("vectors", "names", "pictures"),
-    [(np.zeros(3), "abc", None), (np.zeros((3, 2)), "ab", None), (np.zeros((1, 2)), "a", [])],
+    ("vectors", "names", "pictures", "message"),
+    [
+        (np.zeros(3), "abc", None, r"expected vectors \(N, D\), got the shape \(3,\)"),
+        (np.zeros((3, 2)), "ab", None, "expected names of 3 vectors, got 2"),
+        (np.zeros((1, 2)), "a", [], "expected pictures of 1 vectors, got 0"),
+        (np.zeros((0, 2)), "", None, "expected a vector at least"),
+        (np.full((1, 2), np.nan), "a", None, "expected finite vectors"),
+    ],
 )
-def test_what_does_not_fit(vectors, names, pictures, tmp_path):
-    with pytest.raises(ValueError, match=r"expected vectors \(N, D\) and N names"):
+def test_what_does_not_fit(vectors, names, pictures, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
         projector.write(tmp_path, vectors, names, pictures)

@@ -28,6 +28,13 @@ def test_finds_the_photo_itself_first(photos, capsys):
     assert "broken.jpg" in printed.err
 
 
+def test_a_photo_of_the_folder_does_not_find_itself(photos, capsys):
+    names = sorted(path.name for path in (photos / "inner").iterdir())
+    assert main(["search", str(photos / "inner" / names[0]), "--among", str(photos)]) == 0
+    found = re.findall(r"inner/(\S+) \(", capsys.readouterr().out)
+    assert sorted(found) == names[1:]
+
+
 def test_names_of_any_bytes_and_kinds(photos, capsys):
     photo = next(iter(samples.photos().values()))
     Image.fromarray(photo).save(photos / "second.webp")
