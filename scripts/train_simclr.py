@@ -35,28 +35,26 @@ def below_a_head(build, **settings):
     return lambda width: build(resnet.backbone(18, small=True, width=width), **settings)
 
 
+def patches(width):
+    return cpc.build(round(256 * width))
+
+
 def one(batch, seed, view):
     """`mix` for `BatchData`: one view of each picture."""
     photos, labels = batch
     return view(photos, seed), labels
 
 
-TWO = partial(views.two, view=views.simclr(0.5, window=None))
+PAIRS = partial(views.two, view=views.simclr(0.5, window=None))
 PART = partial(views.crop, area=(0.3, 1.0))
 GREY = partial(views.drop_colour, chance=0.25)  # or colours would tell what is of one picture
+SINGLE = partial(one, view=views.in_turn(PART, views.flip, GREY))
+UNHELD = partial(simsiam.Invariance, stop_gradient=False)
 METHODS = {  # width -> model, its loss, what it sees, and the layer that comes after the features
-    "simclr": (below_a_head(simclr.build), partial(NTXent, 0.2), TWO, "pooled"),
-    "simsiam": (below_a_head(simsiam.build), simsiam.Invariance, TWO, "pooled"),
-    "collapse": (
-        below_a_head(simsiam.build, predictor=False),
-        partial(simsiam.Invariance, stop_gradient=False),
-        *(TWO, "pooled"),
-    ),
-    "cpc": (
-        lambda width: cpc.build(round(256 * width)),
-        cpc.Predictive,
-        *(partial(one, view=views.in_turn(PART, views.flip, GREY)), "embedding"),
-    ),
+    "simclr": (below_a_head(simclr.build), partial(NTXent, 0.2), PAIRS, "pooled"),
+    "simsiam": (below_a_head(simsiam.build), simsiam.Invariance, PAIRS, "pooled"),
+    "collapse": (below_a_head(simsiam.build, predictor=False), UNHELD, PAIRS, "pooled"),
+    "cpc": (patches, cpc.Predictive, SINGLE, "embedding"),
 }
 
 
