@@ -47,7 +47,7 @@ EXPECTED = {  # (value, tolerance) of the fast form
     "equal error rate, unseen digits": (0.25, 0.04),
     "spread after semi-hard mining": (0.87, 0.1),
     "spread after hard mining": (0.0, 0.02),
-    "10-way one-shot, digits, by Omniglot": (0.775, 0.01),
+    "10-way one-shot, digits, by Omniglot": (0.759, 0.01),
 }
 FULL = {"steps": 6000, "rate": 2e-3}
 SEEN = 6  # digits to learn from; 6, 7, 8, 9 are never seen
@@ -207,7 +207,7 @@ def main(data=None, out="out/10_metric_learning", steps=200, rate=5e-3):
 
     # %% [markdown]
     # ## 9. Unseen test
-    # The shipped network has learned characters of twelve alphabets, and never a digit. It
+    # The shipped network has learned characters of thirty alphabets, and never a digit. It
     # recognises all ten by one example each. An *index* answers the same question of large
     # galleries: which are nearest?
 
