@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_vision.metric_learning import Index, embed, embedder
-from keras_vision.weights import saved_model
+from keras_vision.metric_learning import Index, embed
+from keras_vision.metric_learning.shell import chosen
 
 LAYOUT = """
 Expected is the folder with run01/class_labels.txt, run01/training/, run01/test/ ... run20/."""
@@ -42,8 +42,7 @@ def main():
     runs = sorted(path.parent.name for path in args.root.glob("*/class_labels.txt"))
     if not runs:
         raise SystemExit(f"evaluate_one_shot: {args.root}: no run in it{LAYOUT}")
-    shipped = args.weights in embedder.FORMS
-    model = embedder.build(weights=args.weights) if shipped else saved_model(args.weights)
+    model = chosen(args.weights)
     shares = [share_right(model, args.root, run) for run in runs]
     for run, share in zip(runs, shares, strict=True):
         print(f"{run}  {share:.3f}")
