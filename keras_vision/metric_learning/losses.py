@@ -31,13 +31,13 @@ class EmbeddingLoss(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         ids, embeddings = digits(y_true), ops.convert_to_tensor(y_pred)
-        given, expected = ids.shape[0], embeddings.shape[0]
         if len(embeddings.shape) != self.rank:
             shape = "(B, D)" if self.rank == 2 else "(B, 2, D)"
             raise ValueError(
                 f"expected embeddings {shape}, got the shape {embeddings.shape}: maps "
                 "(B, H, W, D) are pooled first, as embedder.build does"
             )
+        given, expected = ids.shape[0], embeddings.shape[0]
         if None not in (given, expected) and given != expected:
             raise ValueError(f"expected ids of {expected} embeddings, got {given}")
         if expected == 0:

@@ -29,11 +29,14 @@ def arguments(parser):
 
 
 def start(args):
+    if args.top < 1:
+        raise ValueError(f"--top must be 1 or more, not {args.top}")
     model = chosen(args.weights)
     names, vectors = gallery(model, args.among)
     index = Index(vectors, names)
 
     def answer(photo):
+        # One more, as a photo of the folder does not answer itself.
         found = index.search(embed(model, photo), args.top + 1)
         itself = [(args.among / name).samefile(photo) for name in found["name"]]
         found = found[~np.array(itself)][: args.top]

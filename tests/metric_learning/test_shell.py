@@ -45,6 +45,11 @@ def test_names_of_any_bytes_and_kinds(photos, capsys):
     assert re.search(r"caf\S+\.webp \(0\.", capsys.readouterr().out)
 
 
+def test_no_answer_is_asked_for(photos):
+    why = main(["search", "a.jpg", "--among", str(photos), "--top", "0"])
+    assert "--top must be 1 or more, not 0" in why
+
+
 def test_nothing_to_search_among(tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "one.jpg").write_bytes(b"no photo")
